@@ -1,0 +1,14 @@
+#pragma once
+
+#include <stddef.h>
+
+#include "base/status.h"
+
+/* Zeroed memory, aligned to 64 bytes, freed by memory_free. A count of 0 gives a valid pointer.
+ * Errors: STATUS_NO_MEMORY, also when count * size overflows; what names the thing in the sentence.
+ */
+Status memory_allocate(size_t count, size_t size, const char *what, void **memory);
+void memory_free(void *memory); /* accepts NULL */
+
+/* A copy of text; what it returns is freed by memory_free. */
+Status memory_copy_text(const char *text, char **copy);

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/status.h"
+
+/* Where numbers are computed: the host's cores, or one GPU of the plug-in. Memory of a device is
+ * reached by its ops only; on the CPU it is plain memory and all calls are complete, so no caller
+ * asks which one it has.
+ *
+ * Work is issued in order on the device's compute stream. Calls that issue work do not wait; the
+ * first failure is kept and given up by device_synchronize. */
+typedef struct Device Device;
+
+typedef enum DeviceKind { DEVICE_CPU, DEVICE_CUDA } DeviceKind;
+
+/* GPUs that the plug-in sees; 0 if there is none or no plug-in. why (may be NULL) says what was
+ * found, in one sentence. */
+int device_gpu_count(const char **why);
+
+/* gpu: the index of a GPU, or -1 for the CPU. Errors: STATUS_UNSUPPORTED (no plug-in, no such GPU),
+ * STATUS_DEVICE. */
+Status device_open(int gpu, Device **device);
+void device_close(Device *device); /* accepts NULL */
+
+DeviceKind device_kind(const Device *device);
+/* "AMD EPYC, 2 threads", "NVIDIA H200"; lives as long as the device. */
+const char *device_name(const Device *device);
+/* Bytes that may still be allocated: free memory of the GPU, or of the host. */
+size_t device_free_bytes(const Device *device);
+
+/* Memory of the device, aligned to 256 bytes, not cleared. */
+Status device_allocate(Device *device, size_t bytes, const char *what, void **memory);
+void device_release(Device *device, void *memory);
+/* Host memory that the device copies from and to without a stop (pinned); plain memory on the CPU.
+ */
+Status device_allocate_host(Device *device, size_t bytes, const char *what, void **memory);
+void device_release_host(Device *device, void *memory);
+
+/* In order with the ops, not waited for: the host's memory must stay as it is until the next
+ * device_synchronize. */
+void device_upload(Device *device, void *to, const void *from_host, size_t bytes);
+void device_download(Device *device, void *to_host, const void *from, size_t bytes);
+void device_copy(Device *device, void *to, const void *from, size_t bytes);
+void device_clear(Device *device, void *memory, size_t bytes);
+
+/* Waits for all work issued so far. Errors: the first failure since the last call. */
+Status device_synchronize(Device *device);
+
+/* For the ops and NCCL, which lie in the same plug-in: the driver's own handle (CudaDevice *); NULL
+ * on the CPU. */
+void *device_driver(const Device *device);
+
+/* A symbol of the plug-in, for the floors above that have a part in it; NULL where it is not
+ * loaded. */
+void *device_plugin_symbol(const char *name);
+
+/* Keeps the first failure of issued work; what device_synchronize will return. */
+void device_fail(Device *device, Status status);

@@ -1,0 +1,35 @@
+# Fails where a floor includes a header of a floor that src/FLOORS does not grant it. Run from the root of the tree.
+cmake_minimum_required(VERSION 3.20)
+file(STRINGS src/FLOORS lines)
+foreach(line IN LISTS lines)
+  string(REGEX MATCHALL "[a-z]+" granted "${line}") # the floor itself, then what it may include
+  list(GET granted 0 floor)
+  file(GLOB_RECURSE files include/${floor}/* src/${floor}/* src/${floor}.c)
+  foreach(file IN LISTS files)
+    file(STRINGS ${file} includes REGEX "^#include \"[a-z]+/")
+    foreach(include IN LISTS includes)
+      string(REGEX REPLACE "^#include \"([a-z]+)/.*$" "\\1" used "${include}")
+      if(NOT used IN_LIST granted)
+        message(SEND_ERROR "${file}: ${floor} may not include ${used}")
+      endif()
+    endforeach()
+  endforeach()
+endforeach()
+
+# Every outside library has one door: its headers appear in the folders named here and nowhere else.
+set(doors
+  "gdal|ogr|cpl_:src/geo/" "hdf5|jansson|zip:src/store/" "mpi\\.h|nccl:src/comm/" "oneapi/dnnl|dnnl:src/op/cpu/"
+  "cuda_runtime:src/device/cuda/|src/op/cuda/|src/comm/cuda/" "cudnn:src/op/cuda/")
+file(GLOB_RECURSE sources RELATIVE ${CMAKE_CURRENT_SOURCE_DIR} include/*.h src/*.c src/*.h src/*.cu src/*.cuh)
+foreach(source IN LISTS sources)
+  file(STRINGS ${source} includes REGEX "^#include <")
+  foreach(include IN LISTS includes)
+    foreach(door IN LISTS doors)
+      string(REGEX REPLACE ":.*$" "" library "${door}")
+      string(REGEX REPLACE "^[^:]*:" "" folder "${door}")
+      if("${include}" MATCHES "^#include <(${library})" AND NOT "${source}" MATCHES "^(${folder})")
+        message(SEND_ERROR "${source}: only ${folder} may include ${include}")
+      endif()
+    endforeach()
+  endforeach()
+endforeach()
