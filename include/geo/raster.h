@@ -39,13 +39,19 @@ bool raster_band_nodata(const Raster *raster, int32_t band, double *value);
 bool raster_has_mask(const Raster *raster);
 
 /* Reads a window at full resolution, never resampled.
+ *
  *   bands   band_count numbers in the wanted order; NULL: the first band_count
+ *
  *   pixels  height x width x band_count of raster_type, channels last
- *   valid   height x width, 1 = data, 0 = NoData; NULL: nobody asks, and pixels are what the file
- * holds A pixel is NoData if in any of the chosen bands it has the band's NoData value (float32:
- * within GDAL's 2 ulp), is hidden by a mask or by alpha 0, is NaN or infinite, or if it lies
- * outside of the raster. All its bands then read 0. Errors: STATUS_BAD_OPTION for a band the raster
- * lacks; STATUS_BAD_INPUT, naming file and window, where the file is truncated or corrupt. */
+ *
+ *   valid   height x width, 1 = data, 0 = NoData; NULL: nobody asks, pixels are what the file holds
+ *
+ * A pixel is NoData if in any of the chosen bands it has the band's NoData value (float32: within
+ * GDAL's 2 ulp), is hidden by a mask or by alpha 0, is NaN or infinite, or if it lies outside of
+ * the raster. All its bands then read 0.
+ *
+ * Errors: STATUS_BAD_OPTION for a band the raster lacks; STATUS_BAD_INPUT, naming file and window,
+ * where the file is truncated or corrupt. */
 Status raster_read(Raster *raster, Window window, const int32_t *bands, int32_t band_count,
                    void *pixels, uint8_t *valid);
 

@@ -7,7 +7,15 @@
 #include "base/status.h"
 
 /* Types of elements. Sums, statistics, losses and coordinates stay float32. */
-typedef enum Element { ELEMENT_F32, ELEMENT_BF16, ELEMENT_F16, ELEMENT_U8, ELEMENT_I32 } Element;
+typedef enum Element {
+  ELEMENT_F32,
+  ELEMENT_BF16,
+  ELEMENT_F16, /* on GPUs only, for inference on those without bfloat16 */
+  ELEMENT_U8,
+  ELEMENT_U16,
+  ELEMENT_I16,
+  ELEMENT_I32
+} Element;
 
 size_t element_bytes(Element element);
 const char *element_name(Element element); /* "float32", "bfloat16", … */

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "base/status.h"
+
+/* The ranks of a job. A Comm is used by one thread at a time (comm_duplicate gives another). */
+typedef struct Comm Comm;
+
+typedef enum CommOp { COMM_SUM, COMM_MAX, COMM_MIN } CommOp;
+
+/* Collective. Starts MPI (a program started without mpirun is a job of one rank) and makes
+ * require() end the whole job. comm_stop ends MPI; comm_abort ends all ranks at once, for main's
+ * last resort. */
+Status comm_start(int *argument_count, char ***arguments, Comm **world);
+void comm_stop(Comm *world);
+_Noreturn void comm_abort(const Comm *comm, int exit_code);
+
+/* Local. */
+int comm_rank(const Comm *comm);
+int comm_rank_count(const Comm *comm);
+/* The place among the ranks of this node, and their number. */
+int comm_rank_on_node(const Comm *comm);
+int comm_rank_count_on_node(const Comm *comm);
+
+/* Collective. Returns on all ranks the status of the lowest rank that failed, with its sentence;
+ * STATUS_OK if none did. Stands before every collective that a failed rank would not reach. */
+Status comm_agree(const Comm *comm, Status mine);
+
+/* Collective. The same bytes everywhere, from rank root. */
+Status comm_broadcast(const Comm *comm, int root, void *bytes, size_t count);
+/* Collective. Rank 0 gives a text, all others receive a copy, freed by memory_free; rank 0 receives
+ * one too. */
+Status comm_broadcast_text(const Comm *comm, const char *text_of_root, char **text);
+/* Collective. Element by element over all ranks, in place. */
+Status comm_reduce_int64(const Comm *comm, CommOp op, int64_t *values, size_t count);
+Status comm_reduce_double(const Comm *comm, CommOp op, double *values, size_t count);
+/* Collective. In place, host memory; the same order of additions for the same number of ranks. */
+Status comm_sum_float(const Comm *comm, float *values, size_t count);
+/* Collective. all holds rank_count * bytes: each rank's piece, in the order of ranks. */
+Status comm_gather(const Comm *comm, const void *mine, size_t bytes, void *all);
+/* Collective. */
+Status comm_barrier(const Comm *comm);
+/* Collective. A communicator of the same ranks whose messages never meet those of comm. */
+Status comm_duplicate(const Comm *comm, Comm **copy);
+void comm_close(Comm *copy);
+
+/* Collective. Prints which rank sits where: host, cores it may use, threads it runs, and warns
+ * where threads outnumber cores (mpirun -n 1 binds a rank to one core) or cores stand idle.
+ * threads: those this rank will run. */
+Status comm_print_binding(const Comm *comm, const Log *log, int threads, const char *device_name);
+/* Local. Cores that this process may run on. */
+int comm_usable_cores(void);

@@ -1,0 +1,168 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "device/device.h"
+#include "op/batch_norm2d.h"
+#include "op/conv2d.h"
+#include "op/decoder_conv2d.h"
+#include "op/max_pool2d.h"
+#include "op/normalize.h"
+#include "op/optimizer_step.h"
+#include "op/pointwise.h"
+#include "op/prediction.h"
+#include "op/segmentation_loss.h"
+
+/* One op, two twins: the table of a backend, filled once by cpu/ and once by cuda/. The contracts
+ * are in the headers above.
+ *
+ * A function that only computes returns nothing: it issues work on the device's stream, and the
+ * device keeps the first failure (device_synchronize). open functions make what a library wants
+ * beforehand for the shapes of a plan; they, and nothing later, may refuse or allocate. All
+ * pointers are device memory unless the name says host.
+ *
+ * Convention of the whole program: gradients of parameters are added to; those of activations are
+ * set or added to, as Write says, because the plan knows who comes first; everything else is
+ * overwritten. */
+typedef enum Write { WRITE_SET, WRITE_ADD } Write;
+
+/* Memory that an opened op wants from the plan. */
+typedef struct OpBytes {
+  size_t packed;  /* the backend's own copy of the parameters; kept as long as the op is open */
+  size_t saved;   /* from a forward to its backward pass */
+  size_t scratch; /* during a call; shared by all ops */
+} OpBytes;
+
+typedef struct Conv2dKernel Conv2dKernel;               /* each backend's own */
+typedef struct DecoderConv2dKernel DecoderConv2dKernel; /* likewise */
+typedef struct BatchNorm2dKernel BatchNorm2dKernel;     /* likewise */
+
+/* The parameters of one batch norm, in the flat blocks. */
+typedef struct BatchNorm2dParameters {
+  const float *weight;
+  const float *bias;
+  float *running_mean;
+  float *running_var;
+} BatchNorm2dParameters;
+
+typedef struct Backend {
+  const char *name;
+  int32_t channel_multiple; /* channels in memory are rounded up to it; 1 or 8 */
+
+  /* y = conv(x, w) + bias … */
+  Status (*conv2d_open)(Device *device, const Conv2dPlan *plan, Conv2dKernel **kernel,
+                        OpBytes *bytes);
+  void (*conv2d_close)(Conv2dKernel *kernel);
+  void (*conv2d_pack)(Conv2dKernel *kernel, const float *weight, const float *bias, void *packed);
+  void (*conv2d_forward)(Conv2dKernel *kernel, const void *packed, const void *x, const void *add,
+                         void *y, void *scratch);
+  void (*conv2d_backward_data)(Conv2dKernel *kernel, const void *packed, const void *dy, void *dx,
+                               Write write, void *scratch);
+  void (*conv2d_backward_weight)(Conv2dKernel *kernel, const void *x, const void *dy,
+                                 float *dweight, float *dbias, void *scratch);
+
+  /* y = conv([nearest2x(a), skip], w) + bias …; skip NULL where there is none; dskip too */
+  Status (*decoder_conv2d_open)(Device *device, const DecoderConv2dPlan *plan,
+                                DecoderConv2dKernel **kernel, OpBytes *bytes);
+  void (*decoder_conv2d_close)(DecoderConv2dKernel *kernel);
+  void (*decoder_conv2d_pack)(DecoderConv2dKernel *kernel, const float *weight, const float *bias,
+                              void *packed);
+  void (*decoder_conv2d_forward)(DecoderConv2dKernel *kernel, const void *packed, const void *a,
+                                 const void *skip, void *y, void *scratch);
+  void (*decoder_conv2d_backward_data)(DecoderConv2dKernel *kernel, const void *packed,
+                                       const void *dy, void *da, Write write_da, void *dskip,
+                                       Write write_dskip, void *scratch);
+  void (*decoder_conv2d_backward_weight)(DecoderConv2dKernel *kernel, const void *a,
+                                         const void *skip, const void *dy, float *dweight,
+                                         float *dbias, void *scratch);
+
+  /* y = relu(weight (x - mean) rstd + bias + add). saved holds mean, rstd and what backward needs
+   * besides x and y. frozen forward and backward: the running statistics. Split in two where ranks
+   * share statistics: sums holds 2 C float32, sum x and sum x^2 (forward; about each channel's
+   * running mean, so that the difference of large numbers does not lose digits), sum dz and sum dz
+   * xhat (backward). */
+  Status (*batch_norm2d_open)(Device *device, const BatchNorm2dPlan *plan,
+                              BatchNorm2dKernel **kernel, OpBytes *bytes);
+  void (*batch_norm2d_close)(BatchNorm2dKernel *kernel);
+  void (*batch_norm2d_forward)(BatchNorm2dKernel *kernel, BatchNorm2dParameters parameters,
+                               const void *x, const void *add, void *y, void *saved, void *scratch);
+  void (*batch_norm2d_sums)(BatchNorm2dKernel *kernel, BatchNorm2dParameters parameters,
+                            const void *x, float *sums, void *scratch);
+  void (*batch_norm2d_forward_from_sums)(BatchNorm2dKernel *kernel,
+                                         BatchNorm2dParameters parameters, const float *sums,
+                                         int64_t count_all_ranks, const void *x, const void *add,
+                                         void *y, void *saved, void *scratch);
+  void (*batch_norm2d_backward)(BatchNorm2dKernel *kernel, BatchNorm2dParameters parameters,
+                                const void *x, const void *y, const void *dy, const void *saved,
+                                void *dx, void *dadd, Write write_dadd, float *dweight,
+                                float *dbias, void *scratch);
+  /* Adds this rank's own part to dweight and dbias, since gradients are summed over ranks later. */
+  void (*batch_norm2d_backward_sums)(BatchNorm2dKernel *kernel, const void *x, const void *y,
+                                     const void *dy, const void *saved, float *dweight,
+                                     float *dbias, float *sums, void *scratch);
+  void (*batch_norm2d_backward_from_sums)(BatchNorm2dKernel *kernel,
+                                          BatchNorm2dParameters parameters, const float *sums,
+                                          int64_t count_all_ranks, const void *x, const void *y,
+                                          const void *dy, const void *saved, void *dx, void *dadd,
+                                          Write write_dadd, void *scratch);
+
+  /* y = max over the window of x */
+  void (*max_pool2d_forward)(Device *device, MaxPool2d pool, Shape x_shape, const void *x,
+                             Shape y_shape, void *y, uint8_t *winner);
+  void (*max_pool2d_backward)(Device *device, MaxPool2d pool, Shape x_shape, void *dx,
+                              Shape y_shape, const void *dy, const uint8_t *winner, Write write);
+
+  /* pointwise.h */
+  void (*relu_forward)(Device *device, Shape shape, const void *x, void *y);
+  void (*relu_backward)(Device *device, Shape shape, const void *y, const void *dy, void *dx,
+                        Write write);
+  void (*add_forward)(Device *device, Shape shape, const void *a, const void *b, void *y);
+  void (*accumulate)(Device *device, Shape shape, const void *dy, void *dx, Write write);
+  void (*upsample_nearest_forward)(Device *device, Shape x_shape, const void *x, Shape y_shape,
+                                   int32_t channel_offset, void *y);
+  void (*upsample_nearest_backward)(Device *device, Shape x_shape, void *dx, Shape y_shape,
+                                    int32_t channel_offset, const void *dy, Write write);
+  void (*concat_forward)(Device *device, Shape x_shape, const void *x, Shape y_shape,
+                         int32_t channel_offset, void *y);
+  void (*concat_backward)(Device *device, Shape x_shape, void *dx, Shape y_shape,
+                          int32_t channel_offset, const void *dy, Write write);
+  void (*convert)(Device *device, int64_t count, Element x_element, const void *x,
+                  Element y_element, void *y);
+
+  /* normalize.h */
+  void (*normalize)(Device *device, Shape x_shape, const void *x, const uint8_t *valid,
+                    const float *mean, const float *inverse_std, Shape y_shape, void *y);
+
+  /* segmentation_loss.h; partial: segmentation_loss_scratch_bytes of scratch */
+  size_t (*segmentation_loss_scratch_bytes)(SegmentationLoss loss, Shape logits_shape);
+  void (*segmentation_loss_sums)(Device *device, SegmentationLoss loss, const float *class_weights,
+                                 Shape logits_shape, const void *logits, const uint8_t *labels,
+                                 float *sums, void *scratch);
+  void (*segmentation_loss_backward)(Device *device, SegmentationLoss loss,
+                                     const float *class_weights, const float *sums, float scale,
+                                     Shape logits_shape, const void *logits, const uint8_t *labels,
+                                     void *dlogits);
+
+  /* prediction.h */
+  void (*softmax)(Device *device, Shape logits_shape, const void *logits, int32_t class_count,
+                  float *probabilities);
+  void (*argmax)(Device *device, Shape logits_shape, const void *logits, int32_t class_count,
+                 uint8_t *classes);
+  void (*confusion)(Device *device, int64_t count, const uint8_t *classes, const uint8_t *labels,
+                    int32_t class_count, int64_t *counts);
+
+  /* optimizer_step.h; clip_scale writes one float32 to device memory. The sum of squares is taken
+   * in a fixed order. */
+  size_t (*clip_scratch_bytes)(int64_t count);
+  void (*clip_scale)(Device *device, int64_t count, const float *g, float norm_limit, float *norm,
+                     float *scale, void *scratch);
+  void (*sgd_step)(Device *device, SgdStep step, int64_t count, const float *scale, const float *g,
+                   float *w, float *v);
+  void (*adamw_step)(Device *device, AdamwStep step, int64_t count, const float *scale,
+                     const float *g, float *w, float *m, float *v);
+} Backend;
+
+/* The backend of a device. Never NULL for a device that is open. */
+const Backend *backend_of(const Device *device);
