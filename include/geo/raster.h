@@ -33,6 +33,9 @@ void raster_block_size(const Raster *raster, int32_t *width_px, int32_t *height_
 /* The band's description, else its colour ("Red", "NIR"), else "Band_1" (counted from 1 as people
  * do). */
 const char *raster_band_name(const Raster *raster, int32_t band);
+/* GDAL's number (from 1) of the band that is read as transparency, 0 if there is none. Files that
+ * name their near infrared so by mistake are common: say it. */
+int32_t raster_alpha_band(const Raster *raster);
 /* False if the band has no such value. */
 bool raster_band_nodata(const Raster *raster, int32_t band, double *value);
 /* Whether any pixel can be NoData at all: a NoData value, a mask, alpha, or float32 (NaN). */
@@ -55,10 +58,14 @@ bool raster_has_mask(const Raster *raster);
 Status raster_read(Raster *raster, Window window, const int32_t *bands, int32_t band_count,
                    void *pixels, uint8_t *valid);
 
-/* The same for looking at: the window is thinned out to width_px x height_px (nearest, from
- * overviews where there are some). The window must lie inside the raster. */
-Status raster_read_reduced(Raster *raster, Window window, const int32_t *bands, int32_t band_count,
-                           int32_t width_px, int32_t height_px, void *pixels, uint8_t *valid);
+typedef enum RasterThinning { RASTER_NEAREST, RASTER_AVERAGE } RasterThinning;
+
+/* The same for looking at: the window is thinned out to width_px x height_px, from overviews where
+ * there are some. Averages leave NoData out; classes want RASTER_NEAREST. The window must lie
+ * inside the raster and the result is not larger than it. */
+Status raster_read_reduced(Raster *raster, Window window, RasterThinning thinning,
+                           const int32_t *bands, int32_t band_count, int32_t width_px,
+                           int32_t height_px, void *pixels, uint8_t *valid);
 
 /* The part of the raster that an extent in its map units covers, cut to the raster.
  * Errors: STATUS_MISMATCH, naming both extents, if that is nothing. */
