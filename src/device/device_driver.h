@@ -1,0 +1,36 @@
+#pragma once
+
+#include <stddef.h>
+
+#include "base/status.h"
+#include "device/device.h"
+
+/* What drives one kind of device: the host's table (CPU) and the plug-in's, which exports it as
+ * DEVICE_CUDA_SYMBOL. device.c fills a Device with a table and its handle, forwards to it, and
+ * keeps the first failure of issued work.
+ *
+ * The plug-in is opened with dlopen(RTLD_NOW | RTLD_LOCAL) and takes status_set, status_message,
+ * memory_allocate, memory_free, require_failed, device_fail and device_driver from the program, so
+ * every program that opens a GPU is linked with -rdynamic. */
+#define DEVICE_CUDA_SYMBOL "quadrat_cuda_device"
+
+typedef struct DeviceDriver {
+  DeviceKind kind;
+  /* why is never NULL here: one sentence, alive as long as the process. */
+  int (*gpu_count)(const char **why);
+  Status (*open)(int gpu, void **handle);
+  void (*close)(void *handle);
+  const char *(*name)(const void *handle);
+  size_t (*free_bytes)(const void *handle);
+  Status (*allocate)(void *handle, size_t bytes, const char *what, void **memory);
+  void (*release)(void *handle, void *memory);
+  Status (*allocate_host)(void *handle, size_t bytes, const char *what, void **memory);
+  void (*release_host)(void *handle, void *memory);
+  /* Issued in order; a failure goes to device_fail by the caller. */
+  Status (*upload)(void *handle, void *to, const void *from_host, size_t bytes);
+  Status (*download)(void *handle, void *to_host, const void *from, size_t bytes);
+  Status (*copy)(void *handle, void *to, const void *from, size_t bytes);
+  Status (*clear)(void *handle, void *memory, size_t bytes);
+  /* Waits. */
+  Status (*synchronize)(void *handle);
+} DeviceDriver;
