@@ -1,0 +1,152 @@
+#pragma once
+
+#include "base/memory.h"
+#include "base/require.h"
+#include "naive_ops.h"
+#include "tensor/bf16.h"
+
+/* What the naive ops' files share, and their functions, one prefix per file. */
+
+static inline double naive_get(const void *values, Element element, int64_t index)
+{
+  switch (element) {
+  case ELEMENT_F32: return (double)((const float *)values)[index];
+  case ELEMENT_BF16: return (double)bf16_to_f32(((const uint16_t *)values)[index]);
+  case ELEMENT_U8: return (double)((const uint8_t *)values)[index];
+  case ELEMENT_U16: return (double)((const uint16_t *)values)[index];
+  case ELEMENT_I16: return (double)((const int16_t *)values)[index];
+  case ELEMENT_I32: return (double)((const int32_t *)values)[index];
+  case ELEMENT_F16: break;
+  }
+  require_failed("no float16 here: it exists on GPUs only", __FILE__, __LINE__);
+}
+
+static inline void naive_set(void *values, Element element, int64_t index, double value)
+{
+  switch (element) {
+  case ELEMENT_F32: ((float *)values)[index] = (float)value; return;
+  case ELEMENT_BF16: ((uint16_t *)values)[index] = bf16_from_f32((float)value); return;
+  default: require_failed("written as float32 or bfloat16", __FILE__, __LINE__);
+  }
+}
+
+static inline void naive_put(void *values, Element element, int64_t index, double value,
+                             Write write)
+{
+  const double before = write == WRITE_ADD ? naive_get(values, element, index) : 0.0;
+  naive_set(values, element, index, before + value);
+}
+
+/* Rounds as the element type does. */
+static inline double naive_rounded(double value, Element element)
+{
+  return element == ELEMENT_BF16 ? (double)bf16_to_f32(bf16_from_f32((float)value))
+                                 : (double)(float)value;
+}
+
+/* Freed by memory_free. */
+static inline double *naive_zeros(int64_t count)
+{
+  void *values = NULL;
+  require(memory_allocate((size_t)count, sizeof(double), "sums", &values) == STATUS_OK);
+  return values;
+}
+
+static inline int64_t naive_index(Shape shape, int32_t n, int32_t h, int32_t w, int32_t c)
+{
+  return (((int64_t)n * shape.height + h) * shape.width + w) * shape.channels + c;
+}
+
+Status naive_conv2d_open(Device *device, const Conv2dPlan *plan, Conv2dKernel **kernel,
+                         OpBytes *bytes);
+void naive_conv2d_close(Conv2dKernel *kernel);
+void naive_conv2d_pack(Conv2dKernel *kernel, const float *weight, const float *bias, void *packed);
+void naive_conv2d_forward(Conv2dKernel *kernel, const void *packed, const void *x, const void *add,
+                          void *y, void *scratch);
+void naive_conv2d_backward_data(Conv2dKernel *kernel, const void *packed, const void *dy, void *dx,
+                                Write write, void *scratch);
+void naive_conv2d_backward_weight(Conv2dKernel *kernel, const void *x, const void *dy,
+                                  float *dweight, float *dbias, void *scratch);
+
+Status naive_decoder_conv2d_open(Device *device, const DecoderConv2dPlan *plan,
+                                 DecoderConv2dKernel **kernel, OpBytes *bytes);
+void naive_decoder_conv2d_close(DecoderConv2dKernel *kernel);
+void naive_decoder_conv2d_pack(DecoderConv2dKernel *kernel, const float *weight, const float *bias,
+                               void *packed);
+void naive_decoder_conv2d_forward(DecoderConv2dKernel *kernel, const void *packed, const void *a,
+                                  const void *skip, void *y, void *scratch);
+void naive_decoder_conv2d_backward_data(DecoderConv2dKernel *kernel, const void *packed,
+                                        const void *dy, void *da, Write write_da, void *dskip,
+                                        Write write_dskip, void *scratch);
+void naive_decoder_conv2d_backward_weight(DecoderConv2dKernel *kernel, const void *a,
+                                          const void *skip, const void *dy, float *dweight,
+                                          float *dbias, void *scratch);
+
+Status naive_batch_norm2d_open(Device *device, const BatchNorm2dPlan *plan,
+                               BatchNorm2dKernel **kernel, OpBytes *bytes);
+void naive_batch_norm2d_close(BatchNorm2dKernel *kernel);
+void naive_batch_norm2d_forward(BatchNorm2dKernel *kernel, BatchNorm2dParameters parameters,
+                                const void *x, const void *add, void *y, void *saved,
+                                void *scratch);
+void naive_batch_norm2d_sums(BatchNorm2dKernel *kernel, BatchNorm2dParameters parameters,
+                             const void *x, float *sums, void *scratch);
+void naive_batch_norm2d_forward_from_sums(BatchNorm2dKernel *kernel,
+                                          BatchNorm2dParameters parameters, const float *sums,
+                                          int64_t count_all_ranks, const void *x, const void *add,
+                                          void *y, void *saved, void *scratch);
+void naive_batch_norm2d_backward(BatchNorm2dKernel *kernel, BatchNorm2dParameters parameters,
+                                 const void *x, const void *y, const void *dy, const void *saved,
+                                 void *dx, void *dadd, Write write_dadd, float *dweight,
+                                 float *dbias, void *scratch);
+void naive_batch_norm2d_backward_sums(BatchNorm2dKernel *kernel, const void *x, const void *y,
+                                      const void *dy, const void *saved, float *dweight,
+                                      float *dbias, float *sums, void *scratch);
+void naive_batch_norm2d_backward_from_sums(BatchNorm2dKernel *kernel,
+                                           BatchNorm2dParameters parameters, const float *sums,
+                                           int64_t count_all_ranks, const void *x, const void *y,
+                                           const void *dy, const void *saved, void *dx, void *dadd,
+                                           Write write_dadd, void *scratch);
+
+void naive_max_pool2d_forward(Device *device, MaxPool2d pool, Shape x_shape, const void *x,
+                              Shape y_shape, void *y, uint8_t *winner);
+void naive_max_pool2d_backward(Device *device, MaxPool2d pool, Shape x_shape, void *dx,
+                               Shape y_shape, const void *dy, const uint8_t *winner, Write write);
+void naive_relu_forward(Device *device, Shape shape, const void *x, void *y);
+void naive_relu_backward(Device *device, Shape shape, const void *y, const void *dy, void *dx,
+                         Write write);
+void naive_add_forward(Device *device, Shape shape, const void *a, const void *b, void *y);
+void naive_accumulate(Device *device, Shape shape, const void *dy, void *dx, Write write);
+void naive_upsample_nearest_forward(Device *device, Shape x_shape, const void *x, Shape y_shape,
+                                    int32_t channel_offset, void *y);
+void naive_upsample_nearest_backward(Device *device, Shape x_shape, void *dx, Shape y_shape,
+                                     int32_t channel_offset, const void *dy, Write write);
+void naive_concat_forward(Device *device, Shape x_shape, const void *x, Shape y_shape,
+                          int32_t channel_offset, void *y);
+void naive_concat_backward(Device *device, Shape x_shape, void *dx, Shape y_shape,
+                           int32_t channel_offset, const void *dy, Write write);
+void naive_convert(Device *device, int64_t count, Element x_element, const void *x,
+                   Element y_element, void *y);
+void naive_normalize(Device *device, Shape x_shape, const void *x, const uint8_t *valid,
+                     const float *mean, const float *inverse_std, Shape y_shape, void *y);
+
+size_t naive_segmentation_loss_scratch_bytes(SegmentationLoss loss, Shape logits_shape);
+void naive_segmentation_loss_sums(Device *device, SegmentationLoss loss, const float *class_weights,
+                                  Shape logits_shape, const void *logits, const uint8_t *labels,
+                                  float *sums, void *scratch);
+void naive_segmentation_loss_backward(Device *device, SegmentationLoss loss,
+                                      const float *class_weights, const float *sums, float scale,
+                                      Shape logits_shape, const void *logits, const uint8_t *labels,
+                                      void *dlogits);
+void naive_softmax(Device *device, Shape logits_shape, const void *logits, int32_t class_count,
+                   float *probabilities);
+void naive_argmax(Device *device, Shape logits_shape, const void *logits, int32_t class_count,
+                  uint8_t *classes);
+void naive_confusion(Device *device, int64_t count, const uint8_t *classes, const uint8_t *labels,
+                     int32_t class_count, int64_t *counts);
+size_t naive_clip_scratch_bytes(int64_t count);
+void naive_clip_scale(Device *device, int64_t count, const float *g, float norm_limit, float *norm,
+                      float *scale, void *scratch);
+void naive_sgd_step(Device *device, SgdStep step, int64_t count, const float *scale, const float *g,
+                    float *w, float *v);
+void naive_adamw_step(Device *device, AdamwStep step, int64_t count, const float *scale,
+                      const float *g, float *w, float *m, float *v);
