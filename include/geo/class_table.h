@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CLASS_NAME_BYTES = 96 };
+enum { CLASS_NAME_BYTES = 96, CLASS_LARGEST_VALUE = 65535 };
 
 /* One class of a label, a model or a map. */
 typedef struct ClassEntry {
