@@ -1,0 +1,195 @@
+#include "device/device.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "device_cpu.h"
+#include "device_driver.h"
+
+enum { SENTENCE_BYTES = 512 };
+
+struct Device {
+  const DeviceDriver *driver;
+  void *handle;
+  Status failure; /* the first since the last synchronize, with its sentence */
+  char sentence[SENTENCE_BYTES];
+};
+
+/* The plug-in is one per process, like the library that it is; it is looked for once. */
+static struct {
+  pthread_once_t once;
+  void *library;
+  const DeviceDriver *driver;
+  char why[SENTENCE_BYTES];
+} plugin = {.once = PTHREAD_ONCE_INIT};
+
+/* Beside the program, then where "cmake --install" puts it. */
+static void *open_library(void)
+{
+  static const char *const places[] = {"/quadrat_cuda.so", "/../lib/quadrat/quadrat_cuda.so"};
+  char program[4096];
+  const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 64);
+  if (length <= 0) return NULL;
+  program[length] = '\0';
+  char *slash = strrchr(program, '/');
+  for (size_t i = 0; slash != NULL && i < sizeof places / sizeof *places; ++i) {
+    (void)snprintf(slash, 64, "%s", places[i]);
+    if (access(program, R_OK) != 0) continue;
+    void *library = dlopen(program, RTLD_NOW | RTLD_LOCAL);
+    if (library != NULL) return library;
+    const char *reason = dlerror();
+    (void)snprintf(plugin.why, sizeof plugin.why, "the CUDA plug-in cannot be loaded: %s", reason);
+    return NULL;
+  }
+  (void)snprintf(plugin.why, sizeof plugin.why,
+                 "there is no CUDA plug-in (quadrat_cuda.so) beside the program");
+  return NULL;
+}
+
+static void look_for_plugin(void)
+{
+  plugin.library = open_library();
+  if (plugin.library == NULL) return;
+  plugin.driver = dlsym(plugin.library, DEVICE_CUDA_SYMBOL);
+  if (plugin.driver == NULL)
+    (void)snprintf(plugin.why, sizeof plugin.why,
+                   "quadrat_cuda.so is not a plug-in of this program");
+}
+
+static const DeviceDriver *cuda_driver(void)
+{
+  (void)pthread_once(&plugin.once, look_for_plugin);
+  return plugin.driver;
+}
+
+int device_gpu_count(const char **why)
+{
+  const char *reason = plugin.why;
+  const DeviceDriver *driver = cuda_driver();
+  const int count = driver == NULL ? 0 : driver->gpu_count(&reason);
+  if (why != NULL) *why = reason;
+  return count;
+}
+
+static Status choose(int gpu, const DeviceDriver **driver)
+{
+  *driver = &device_cpu;
+  if (gpu < 0) return STATUS_OK;
+  const char *why;
+  const int count = device_gpu_count(&why);
+  if (count == 0) return status_set(STATUS_UNSUPPORTED, "no GPU can be used: %s", why);
+  if (gpu >= count)
+    return status_set(STATUS_UNSUPPORTED, "GPU %d was asked for, but there are only %d", gpu,
+                      count);
+  *driver = cuda_driver();
+  return STATUS_OK;
+}
+
+Status device_open(int gpu, Device **device)
+{
+  *device = NULL;
+  const DeviceDriver *driver;
+  TRY(choose(gpu, &driver));
+  void *memory;
+  TRY(memory_allocate(1, sizeof **device, "device", &memory));
+  Device *opening = memory;
+  opening->driver = driver;
+  const Status status = driver->open(gpu, &opening->handle);
+  if (status == STATUS_OK)
+    *device = opening;
+  else
+    memory_free(opening);
+  return status;
+}
+
+void device_close(Device *device)
+{
+  if (device == NULL) return;
+  device->driver->close(device->handle);
+  memory_free(device);
+}
+
+DeviceKind device_kind(const Device *device)
+{
+  return device->driver->kind;
+}
+
+const char *device_name(const Device *device)
+{
+  return device->driver->name(device->handle);
+}
+
+size_t device_free_bytes(const Device *device)
+{
+  return device->driver->free_bytes(device->handle);
+}
+
+Status device_allocate(Device *device, size_t bytes, const char *what, void **memory)
+{
+  return device->driver->allocate(device->handle, bytes, what, memory);
+}
+
+void device_release(Device *device, void *memory)
+{
+  if (memory != NULL) device->driver->release(device->handle, memory);
+}
+
+Status device_allocate_host(Device *device, size_t bytes, const char *what, void **memory)
+{
+  return device->driver->allocate_host(device->handle, bytes, what, memory);
+}
+
+void device_release_host(Device *device, void *memory)
+{
+  if (memory != NULL) device->driver->release_host(device->handle, memory);
+}
+
+void device_upload(Device *device, void *to, const void *from_host, size_t bytes)
+{
+  device_fail(device, device->driver->upload(device->handle, to, from_host, bytes));
+}
+
+void device_download(Device *device, void *to_host, const void *from, size_t bytes)
+{
+  device_fail(device, device->driver->download(device->handle, to_host, from, bytes));
+}
+
+void device_copy(Device *device, void *to, const void *from, size_t bytes)
+{
+  device_fail(device, device->driver->copy(device->handle, to, from, bytes));
+}
+
+void device_clear(Device *device, void *memory, size_t bytes)
+{
+  device_fail(device, device->driver->clear(device->handle, memory, bytes));
+}
+
+Status device_synchronize(Device *device)
+{
+  device_fail(device, device->driver->synchronize(device->handle));
+  const Status failure = device->failure;
+  device->failure = STATUS_OK;
+  return failure == STATUS_OK ? STATUS_OK : status_set(failure, "%s", device->sentence);
+}
+
+void *device_driver(const Device *device)
+{
+  return device->driver->kind == DEVICE_CPU ? NULL : device->handle;
+}
+
+void *device_plugin_symbol(const char *name)
+{
+  (void)cuda_driver();
+  return plugin.library == NULL ? NULL : dlsym(plugin.library, name);
+}
+
+void device_fail(Device *device, Status status)
+{
+  if (status == STATUS_OK || device->failure != STATUS_OK) return;
+  device->failure = status;
+  (void)snprintf(device->sentence, sizeof device->sentence, "%s", status_message());
+}

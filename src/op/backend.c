@@ -1,0 +1,12 @@
+#include "op/backend.h"
+
+#include "base/require.h"
+#include "cpu/cpu_backend.h"
+
+const Backend *backend_of(const Device *device)
+{
+  if (device_kind(device) == DEVICE_CPU) return &cpu_backend;
+  const Backend *backend = device_plugin_symbol("quadrat_cuda_backend");
+  require(backend != NULL); /* device_open refuses a plug-in without it */
+  return backend;
+}

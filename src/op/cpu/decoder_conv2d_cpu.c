@@ -1,0 +1,298 @@
+#include <string.h>
+
+#include "base/memory.h"
+#include "cpu_backend.h"
+#include "onednn.h"
+#include "weights_cpu.h"
+
+/* The enlarged image is never made: its part of the convolution is a transposed 4 x 4 one of stride
+ * 2 of the small image (see the contract), to which the skip's part is added. */
+typedef struct Part {
+  Call forward, pack_forward;
+  Call backward_data[2], pack_backward; /* by Write */
+  Call backward_weight, unpack_weight;
+  size_t forward_offset, plain_offset, backward_offset; /* in packed, bytes */
+} Part;
+
+struct DecoderConv2dKernel {
+  Device *device;
+  DecoderConv2dPlan plan;
+  OneDnn library;
+  Part a;
+  Part skip;
+  size_t bias_offset;
+  size_t dweight_offset; /* in scratch: the plain gradient of a's 4 x 4 weights */
+  size_t dbias_offset;   /* in scratch */
+};
+
+static size_t aligned(size_t bytes)
+{
+  return (bytes + 63) / 64 * 64;
+}
+
+static size_t take(size_t *bytes, size_t wanted)
+{
+  const size_t offset = *bytes;
+  *bytes += aligned(wanted);
+  return offset;
+}
+
+static Shape part_shape(Shape shape, int32_t channels)
+{
+  shape.channels = channels;
+  return shape;
+}
+
+static Convolution conv_of_a(const DecoderConv2dKernel *k, ConvolutionKind kind)
+{
+  return (Convolution){.kind = kind,
+                       .src = part_shape(k->plan.a, k->plan.conv.a_channels),
+                       .dst = k->plan.y,
+                       .groups = 1,
+                       .kernel_height = 4,
+                       .kernel_width = 4,
+                       .stride = 2,
+                       .pad = 1,
+                       .dilation = 1};
+}
+
+static Convolution conv_of_skip(const DecoderConv2dKernel *k, ConvolutionKind kind)
+{
+  return (Convolution){.kind = kind,
+                       .src = part_shape(k->plan.skip, k->plan.conv.skip_channels),
+                       .dst = k->plan.y,
+                       .groups = 1,
+                       .kernel_height = 3,
+                       .kernel_width = 3,
+                       .stride = 1,
+                       .pad = 1,
+                       .dilation = 1};
+}
+
+static int32_t all_channels(const DecoderConv2dKernel *k)
+{
+  return k->plan.conv.a_channels + k->plan.conv.skip_channels;
+}
+
+/* The skip's weights, inside those of both. */
+static dnnl_memory_desc_t skip_weights(const DecoderConv2dKernel *k)
+{
+  return onednn_strided_weights(k->plan.conv.out_channels, k->plan.conv.skip_channels, 3,
+                                9 * (int64_t)all_channels(k), 9);
+}
+
+static Status open_forward(DecoderConv2dKernel *k, OpBytes *bytes)
+{
+  const DecoderConv2d conv = k->plan.conv;
+  const bool skip = conv.skip_channels > 0;
+  dnnl_memory_desc_t packed;
+  Convolution of_a = conv_of_a(k, TRANSPOSED_FORWARD);
+  of_a.bias = conv.bias && !skip; /* whoever comes first brings the bias */
+  of_a.sum = skip;
+  of_a.relu = conv.relu;
+  TRY(convolution_open(&k->library, &of_a, &k->a.forward, &packed));
+  const dnnl_memory_desc_t plain_a =
+      onednn_plain_weights(1, conv.out_channels, conv.a_channels, 4, 4, ELEMENT_F32);
+  TRY(reorder_open(&k->library, &plain_a, &packed, false, &k->a.pack_forward));
+  k->bias_offset = take(&bytes->packed, (size_t)conv.out_channels * sizeof(float));
+  k->a.plain_offset = take(&bytes->packed, dnnl_memory_desc_get_size(&plain_a));
+  k->a.forward_offset = take(&bytes->packed, dnnl_memory_desc_get_size(&packed));
+  if (!skip) return STATUS_OK;
+
+  Convolution of_skip = conv_of_skip(k, CONVOLUTION_FORWARD);
+  of_skip.bias = conv.bias;
+  TRY(convolution_open(&k->library, &of_skip, &k->skip.forward, &packed));
+  const dnnl_memory_desc_t plain_skip = skip_weights(k);
+  TRY(reorder_open(&k->library, &plain_skip, &packed, false, &k->skip.pack_forward));
+  k->skip.forward_offset = take(&bytes->packed, dnnl_memory_desc_get_size(&packed));
+  return STATUS_OK;
+}
+
+/* Both gradients are forward convolutions, which can add to what is there; with and without that
+ * they want the same weights. */
+static Status open_gradient(const DecoderConv2dKernel *k, Convolution gradient,
+                            const dnnl_memory_desc_t *plain, Part *part, OpBytes *bytes)
+{
+  dnnl_memory_desc_t packed, packed_too;
+  TRY(convolution_open(&k->library, &gradient, &part->backward_data[WRITE_SET], &packed));
+  gradient.sum = true;
+  TRY(convolution_open(&k->library, &gradient, &part->backward_data[WRITE_ADD], &packed_too));
+  if (!dnnl_memory_desc_equal(&packed, &packed_too))
+    return status_set(STATUS_UNSUPPORTED, "oneDNN wants other weights for a convolution that adds");
+  TRY(reorder_open(&k->library, plain, &packed, false, &part->pack_backward));
+  part->backward_offset = take(&bytes->packed, dnnl_memory_desc_get_size(&packed));
+  return STATUS_OK;
+}
+
+static Status open_backward_data(DecoderConv2dKernel *k, OpBytes *bytes)
+{
+  const DecoderConv2d conv = k->plan.conv;
+  Convolution of_a = conv_of_a(k, CONVOLUTION_FORWARD);
+  of_a.src = k->plan.y;
+  of_a.dst = part_shape(k->plan.a, conv.a_channels);
+  const dnnl_memory_desc_t plain_a = onednn_strided_weights(conv.a_channels, conv.out_channels, 4,
+                                                            16, 16 * (int64_t)conv.a_channels);
+  TRY(open_gradient(k, of_a, &plain_a, &k->a, bytes));
+  if (conv.skip_channels == 0) return STATUS_OK;
+
+  Convolution of_skip = conv_of_skip(k, CONVOLUTION_FORWARD);
+  of_skip.src = k->plan.y;
+  of_skip.dst = part_shape(k->plan.skip, conv.skip_channels);
+  const dnnl_memory_desc_t plain_skip =
+      onednn_plain_weights(1, conv.skip_channels, conv.out_channels, 3, 3, k->plan.y.element);
+  k->skip.plain_offset = take(&bytes->packed, dnnl_memory_desc_get_size(&plain_skip));
+  return open_gradient(k, of_skip, &plain_skip, &k->skip, bytes);
+}
+
+static Status open_backward_weight(DecoderConv2dKernel *k, OpBytes *bytes)
+{
+  const DecoderConv2d conv = k->plan.conv;
+  dnnl_memory_desc_t packed;
+  Convolution of_a = conv_of_a(k, TRANSPOSED_BACKWARD_WEIGHT);
+  of_a.bias = conv.bias;
+  TRY(convolution_open(&k->library, &of_a, &k->a.backward_weight, &packed));
+  const dnnl_memory_desc_t plain_a =
+      onednn_plain_weights(1, conv.out_channels, conv.a_channels, 4, 4, ELEMENT_F32);
+  TRY(reorder_open(&k->library, &packed, &plain_a, false, &k->a.unpack_weight));
+  size_t most = dnnl_memory_desc_get_size(&packed);
+
+  if (conv.skip_channels > 0) {
+    const Convolution of_skip = conv_of_skip(k, CONVOLUTION_BACKWARD_WEIGHT);
+    TRY(convolution_open(&k->library, &of_skip, &k->skip.backward_weight, &packed));
+    const dnnl_memory_desc_t plain_skip = skip_weights(k);
+    TRY(reorder_open(&k->library, &packed, &plain_skip, true, &k->skip.unpack_weight));
+    if (dnnl_memory_desc_get_size(&packed) > most) most = dnnl_memory_desc_get_size(&packed);
+  }
+  (void)take(&bytes->scratch, most);
+  k->dweight_offset = take(&bytes->scratch, dnnl_memory_desc_get_size(&plain_a));
+  k->dbias_offset = take(&bytes->scratch, (size_t)conv.out_channels * sizeof(float));
+  return STATUS_OK;
+}
+
+static Status fill(DecoderConv2dKernel *k, OpBytes *bytes)
+{
+  TRY(onednn_open(&k->library));
+  TRY(open_forward(k, bytes));
+  if (!k->plan.backward) return STATUS_OK;
+  TRY(open_backward_data(k, bytes));
+  return open_backward_weight(k, bytes);
+}
+
+Status decoder_conv2d_open_cpu(Device *device, const DecoderConv2dPlan *plan,
+                               DecoderConv2dKernel **kernel, OpBytes *bytes)
+{
+  void *memory;
+  *kernel = NULL;
+  *bytes = (OpBytes){0};
+  TRY(memory_allocate(1, sizeof **kernel, "convolution", &memory));
+  DecoderConv2dKernel *opening = memory;
+  opening->device = device;
+  opening->plan = *plan;
+  const Status status = fill(opening, bytes);
+  if (status == STATUS_OK)
+    *kernel = opening;
+  else
+    decoder_conv2d_close_cpu(opening);
+  return status;
+}
+
+static void close_part(Part *part)
+{
+  call_close(&part->forward);
+  call_close(&part->pack_forward);
+  call_close(&part->backward_data[WRITE_SET]);
+  call_close(&part->backward_data[WRITE_ADD]);
+  call_close(&part->pack_backward);
+  call_close(&part->backward_weight);
+  call_close(&part->unpack_weight);
+}
+
+void decoder_conv2d_close_cpu(DecoderConv2dKernel *k)
+{
+  if (k == NULL) return;
+  close_part(&k->a);
+  close_part(&k->skip);
+  onednn_close(&k->library);
+  memory_free(k);
+}
+
+static void run(const DecoderConv2dKernel *k, const Call *call, void *first, void *second,
+                void *third)
+{
+  call_run(call, &k->library, k->device, (void *[]){first, second, third});
+}
+
+void decoder_conv2d_pack_cpu(DecoderConv2dKernel *k, const float *weight, const float *bias,
+                             void *packed)
+{
+  const DecoderConv2d conv = k->plan.conv;
+  char *base = packed;
+  float *plain_a = (float *)(void *)(base + k->a.plain_offset);
+  const float *of_skip = weight + 9 * (ptrdiff_t)conv.a_channels;
+  if (conv.bias) memcpy(base + k->bias_offset, bias, (size_t)conv.out_channels * sizeof(float));
+  weights_enlarge(weight, conv.out_channels, all_channels(k), conv.a_channels, plain_a);
+  run(k, &k->a.pack_forward, plain_a, base + k->a.forward_offset, NULL);
+  if (k->plan.backward) run(k, &k->a.pack_backward, plain_a, base + k->a.backward_offset, NULL);
+  if (conv.skip_channels == 0) return;
+
+  run(k, &k->skip.pack_forward, (void *)of_skip, base + k->skip.forward_offset, NULL);
+  if (!k->plan.backward) return;
+  weights_turn(weight, conv.out_channels, all_channels(k), conv.a_channels, conv.skip_channels, 9,
+               k->plan.y.element, base + k->skip.plain_offset);
+  run(k, &k->skip.pack_backward, base + k->skip.plain_offset, base + k->skip.backward_offset, NULL);
+}
+
+/* src, weights, [bias,] dst */
+static void run_forward(const DecoderConv2dKernel *k, const Call *call, const void *src,
+                        char *weights, char *bias, bool with_bias, void *y)
+{
+  if (with_bias)
+    call_run(call, &k->library, k->device, (void *[]){(void *)src, weights, bias, y});
+  else
+    run(k, call, (void *)src, weights, y);
+}
+
+void decoder_conv2d_forward_cpu(DecoderConv2dKernel *k, const void *packed, const void *a,
+                                const void *skip, void *y, void *scratch)
+{
+  char *base = (char *)packed;
+  char *bias = base + k->bias_offset;
+  const bool with_skip = k->plan.conv.skip_channels > 0;
+  if (with_skip)
+    run_forward(k, &k->skip.forward, skip, base + k->skip.forward_offset, bias, k->plan.conv.bias,
+                y);
+  run_forward(k, &k->a.forward, a, base + k->a.forward_offset, bias,
+              k->plan.conv.bias && !with_skip, y);
+}
+
+void decoder_conv2d_backward_data_cpu(DecoderConv2dKernel *k, const void *packed, const void *dy,
+                                      void *da, Write write_da, void *dskip, Write write_dskip,
+                                      void *scratch)
+{
+  char *base = (char *)packed;
+  run(k, &k->a.backward_data[write_da], (void *)dy, base + k->a.backward_offset, da);
+  if (k->plan.conv.skip_channels > 0)
+    run(k, &k->skip.backward_data[write_dskip], (void *)dy, base + k->skip.backward_offset, dskip);
+}
+
+void decoder_conv2d_backward_weight_cpu(DecoderConv2dKernel *k, const void *a, const void *skip,
+                                        const void *dy, float *dweight, float *dbias, void *scratch)
+{
+  const DecoderConv2d conv = k->plan.conv;
+  char *base = scratch;
+  float *plain_a = (float *)(void *)(base + k->dweight_offset);
+  float *bias = (float *)(void *)(base + k->dbias_offset);
+  if (conv.bias)
+    call_run(&k->a.backward_weight, &k->library, k->device,
+             (void *[]){(void *)a, (void *)dy, base, bias});
+  else
+    run(k, &k->a.backward_weight, (void *)a, (void *)dy, base);
+  for (int32_t o = 0; conv.bias && o < conv.out_channels; ++o)
+    dbias[o] += bias[o];
+  run(k, &k->a.unpack_weight, base, plain_a, NULL);
+  weights_enlarge_backward(plain_a, conv.out_channels, all_channels(k), conv.a_channels, dweight);
+  if (conv.skip_channels == 0) return;
+
+  run(k, &k->skip.backward_weight, (void *)skip, (void *)dy, base);
+  run(k, &k->skip.unpack_weight, base, dweight + 9 * (ptrdiff_t)conv.a_channels, NULL);
+}

@@ -1,0 +1,323 @@
+#include "onednn.h"
+
+#include <string.h>
+
+static const double reference_flop_most = 2e8; /* what a reference kernel does in 0.2 s */
+
+Status onednn_status(dnnl_status_t status, const char *what)
+{
+  static const char *const names[] = {"success",       "out of memory", "invalid arguments",
+                                      "unimplemented", "iterator ends", "runtime error",
+                                      "not required"};
+  if (status == dnnl_success) return STATUS_OK;
+  const size_t index = (size_t)status;
+  return status_set(status == dnnl_out_of_memory ? STATUS_NO_MEMORY : STATUS_DEVICE,
+                    "oneDNN, %s: %s", what,
+                    index < sizeof names / sizeof *names ? names[index] : "unknown error");
+}
+
+#define TRY_ONEDNN(call, what) TRY(onednn_status((call), (what)))
+
+Status onednn_open(OneDnn *library)
+{
+  TRY_ONEDNN(dnnl_engine_create(&library->engine, dnnl_cpu, 0), "engine");
+  return onednn_status(
+      dnnl_stream_create(&library->stream, library->engine, dnnl_stream_default_flags), "stream");
+}
+
+void onednn_close(OneDnn *library)
+{
+  if (library->stream != NULL) (void)dnnl_stream_destroy(library->stream);
+  if (library->engine != NULL) (void)dnnl_engine_destroy(library->engine);
+  *library = (OneDnn){0};
+}
+
+void call_close(Call *call)
+{
+  if (call->primitive != NULL) (void)dnnl_primitive_destroy(call->primitive);
+  for (int i = 0; i < call->count; ++i)
+    (void)dnnl_memory_destroy(call->arguments[i].memory);
+  *call = (Call){0};
+}
+
+void call_run(const Call *call, const OneDnn *library, Device *device, void *const *handles)
+{
+  Status status = STATUS_OK;
+  for (int i = 0; i < call->count && status == STATUS_OK; ++i)
+    status =
+        onednn_status(dnnl_memory_set_data_handle(call->arguments[i].memory, handles[i]), "memory");
+  if (status == STATUS_OK)
+    status = onednn_status(
+        dnnl_primitive_execute(call->primitive, library->stream, call->count, call->arguments),
+        "a primitive");
+  if (status != STATUS_OK) device_fail(device, status);
+}
+
+static Status call_add(Call *call, const OneDnn *library, int argument,
+                       const dnnl_memory_desc_t *description)
+{
+  dnnl_memory_t memory;
+  TRY_ONEDNN(dnnl_memory_create(&memory, description, library->engine, DNNL_MEMORY_NONE), "memory");
+  call->arguments[call->count++] = (dnnl_exec_arg_t){argument, memory};
+  return STATUS_OK;
+}
+
+static dnnl_data_type_t data_type(Element element)
+{
+  return element == ELEMENT_BF16 ? dnnl_bf16 : dnnl_f32;
+}
+
+static dnnl_memory_desc_t image(Shape shape)
+{
+  const dnnl_dims_t sizes = {shape.images, shape.channels, shape.height, shape.width};
+  dnnl_memory_desc_t description;
+  (void)dnnl_memory_desc_init_by_tag(&description, 4, sizes, data_type(shape.element), dnnl_acdb);
+  return description;
+}
+
+static dnnl_memory_desc_t weights_of(int32_t groups, int32_t out_channels, int32_t in_channels,
+                                     int32_t height, int32_t width, dnnl_data_type_t type,
+                                     bool plain)
+{
+  const dnnl_dims_t whole = {out_channels, in_channels, height, width};
+  const dnnl_dims_t grouped = {groups, out_channels / groups, in_channels / groups, height, width};
+  dnnl_memory_desc_t description;
+  if (groups == 1)
+    (void)dnnl_memory_desc_init_by_tag(&description, 4, whole, type,
+                                       plain ? dnnl_abcd : dnnl_format_tag_any);
+  else
+    (void)dnnl_memory_desc_init_by_tag(&description, 5, grouped, type,
+                                       plain ? dnnl_abcde : dnnl_format_tag_any);
+  return description;
+}
+
+dnnl_memory_desc_t onednn_plain_weights(int32_t groups, int32_t out_channels, int32_t in_channels,
+                                        int32_t height, int32_t width, Element element)
+{
+  return weights_of(groups, out_channels, in_channels, height, width, data_type(element), true);
+}
+
+dnnl_memory_desc_t onednn_strided_weights(int32_t out_channels, int32_t in_channels, int32_t side,
+                                          int64_t out_stride, int64_t in_stride)
+{
+  const dnnl_dims_t sizes = {out_channels, in_channels, side, side};
+  const dnnl_dims_t strides = {out_stride, in_stride, side, 1};
+  dnnl_memory_desc_t description;
+  (void)dnnl_memory_desc_init_by_strides(&description, 4, sizes, dnnl_f32, strides);
+  return description;
+}
+
+/* Sizes of a convolution as the library wants them. */
+typedef struct Geometry {
+  dnnl_dims_t strides;
+  dnnl_dims_t dilations;
+  dnnl_dims_t pad_before;
+  dnnl_dims_t pad_after;
+  dnnl_memory_desc_t src, weights, bias, dst;
+} Geometry;
+
+static bool is_transposed(const Convolution *c)
+{
+  return c->kind == TRANSPOSED_FORWARD || c->kind == TRANSPOSED_BACKWARD_WEIGHT;
+}
+
+static bool is_of_weight(const Convolution *c)
+{
+  return c->kind == CONVOLUTION_BACKWARD_WEIGHT || c->kind == TRANSPOSED_BACKWARD_WEIGHT;
+}
+
+/* The padding behind that makes the sizes fit, whichever side is the smaller one. */
+static int64_t pad_after(const Convolution *c, int32_t src_side, int32_t dst_side, int32_t kernel)
+{
+  const int64_t small = is_transposed(c) ? src_side : dst_side;
+  const int64_t large = is_transposed(c) ? dst_side : src_side;
+  return (small - 1) * c->stride + (int64_t)c->dilation * (kernel - 1) + 1 - large - c->pad;
+}
+
+static Geometry geometry_of(const Convolution *c)
+{
+  Geometry g = {.strides = {c->stride, c->stride},
+                .dilations = {c->dilation - 1, c->dilation - 1},
+                .pad_before = {c->pad, c->pad},
+                .pad_after = {pad_after(c, c->src.height, c->dst.height, c->kernel_height),
+                              pad_after(c, c->src.width, c->dst.width, c->kernel_width)}};
+  const dnnl_dims_t bias_size = {c->dst.channels};
+  g.src = image(c->src);
+  g.dst = image(c->dst);
+  g.weights =
+      weights_of(c->groups, c->dst.channels, c->src.channels, c->kernel_height, c->kernel_width,
+                 is_of_weight(c) ? dnnl_f32 : data_type(c->src.element), false);
+  (void)dnnl_memory_desc_init_by_tag(&g.bias, 1, bias_size, dnnl_f32, dnnl_a);
+  return g;
+}
+
+/* Room for the description of either operation. */
+typedef union Operation {
+  dnnl_convolution_desc_t convolution;
+  dnnl_deconvolution_desc_t transposed;
+} Operation;
+
+static dnnl_status_t describe_forward(const Geometry *g, bool transposed, bool bias,
+                                      Operation *operation)
+{
+  const dnnl_memory_desc_t *bias_or_none = bias ? &g->bias : NULL;
+  if (transposed)
+    return dnnl_dilated_deconvolution_forward_desc_init(
+        &operation->transposed, dnnl_forward_training, dnnl_deconvolution_direct, &g->src,
+        &g->weights, bias_or_none, &g->dst, g->strides, g->dilations, g->pad_before, g->pad_after);
+  return dnnl_dilated_convolution_forward_desc_init(
+      &operation->convolution, dnnl_forward_training, dnnl_convolution_direct, &g->src, &g->weights,
+      bias_or_none, &g->dst, g->strides, g->dilations, g->pad_before, g->pad_after);
+}
+
+static dnnl_status_t describe_weight(const Geometry *g, bool transposed, bool bias,
+                                     Operation *operation)
+{
+  const dnnl_memory_desc_t *bias_or_none = bias ? &g->bias : NULL;
+  if (transposed)
+    return dnnl_dilated_deconvolution_backward_weights_desc_init(
+        &operation->transposed, dnnl_deconvolution_direct, &g->src, &g->weights, bias_or_none,
+        &g->dst, g->strides, g->dilations, g->pad_before, g->pad_after);
+  return dnnl_dilated_convolution_backward_weights_desc_init(
+      &operation->convolution, dnnl_convolution_direct, &g->src, &g->weights, bias_or_none, &g->dst,
+      g->strides, g->dilations, g->pad_before, g->pad_after);
+}
+
+static dnnl_status_t describe(const Convolution *c, const Geometry *g, Operation *operation)
+{
+  if (is_of_weight(c)) return describe_weight(g, is_transposed(c), c->bias, operation);
+  if (c->kind == CONVOLUTION_BACKWARD_DATA)
+    return dnnl_dilated_convolution_backward_data_desc_init(
+        &operation->convolution, dnnl_convolution_direct, &g->src, &g->weights, &g->dst, g->strides,
+        g->dilations, g->pad_before, g->pad_after);
+  return describe_forward(g, is_transposed(c), c->bias, operation);
+}
+
+static dnnl_status_t make_attributes(const Convolution *c, dnnl_primitive_attr_t *attributes)
+{
+  dnnl_post_ops_t after;
+  dnnl_status_t status = dnnl_primitive_attr_create(attributes);
+  if (status != dnnl_success) return status;
+  status = dnnl_post_ops_create(&after);
+  if (status != dnnl_success) return status;
+  if (c->sum) status = dnnl_post_ops_append_sum(after, 1.0F);
+  if (c->relu && status == dnnl_success)
+    status = dnnl_post_ops_append_eltwise(after, 1.0F, dnnl_eltwise_relu, 0, 0);
+  if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(*attributes, after);
+  (void)dnnl_post_ops_destroy(after);
+  return status;
+}
+
+/* The backward directions want to know how the forward one was described. */
+static dnnl_status_t make_hint(const OneDnn *library, const Convolution *c,
+                               dnnl_primitive_desc_t *hint)
+{
+  Convolution forward = *c;
+  Operation operation;
+  forward.kind = is_transposed(c) ? TRANSPOSED_FORWARD : CONVOLUTION_FORWARD;
+  forward.sum = forward.relu = false;
+  const Geometry g = geometry_of(&forward);
+  const dnnl_status_t status = describe_forward(&g, is_transposed(c), c->bias, &operation);
+  return status != dnnl_success
+             ? status
+             : dnnl_primitive_desc_create(hint, &operation, NULL, library->engine, NULL);
+}
+
+static double flop(const Convolution *c)
+{
+  const Shape swept = is_transposed(c) ? c->src : c->dst;
+  return 2.0 * (double)shape_pixels(swept) * c->src.channels * c->dst.channels / c->groups *
+         c->kernel_height * c->kernel_width;
+}
+
+static Status refuse_reference(const Convolution *c, const_dnnl_primitive_desc_t made)
+{
+  const char *name = "";
+  TRY_ONEDNN(dnnl_primitive_desc_query(made, dnnl_query_impl_info_str, 0, &name), "implementation");
+  if (strstr(name, "ref") == NULL || flop(c) < reference_flop_most) return STATUS_OK;
+  return status_set(STATUS_UNSUPPORTED,
+                    "oneDNN has only its slow reference kernel (%s) for a %s convolution of %d to "
+                    "%d channels on this "
+                    "processor; choose precision=float32",
+                    name, element_name(c->src.element), c->src.channels, c->dst.channels);
+}
+
+static Status add_arguments(const OneDnn *library, const Convolution *c,
+                            const dnnl_memory_desc_t *weights, const Geometry *g, Call *call)
+{
+  if (is_of_weight(c)) {
+    TRY(call_add(call, library, DNNL_ARG_SRC, &g->src));
+    TRY(call_add(call, library, DNNL_ARG_DIFF_DST, &g->dst));
+    TRY(call_add(call, library, DNNL_ARG_DIFF_WEIGHTS, weights));
+    return c->bias ? call_add(call, library, DNNL_ARG_DIFF_BIAS, &g->bias) : STATUS_OK;
+  }
+  if (c->kind == CONVOLUTION_BACKWARD_DATA) {
+    TRY(call_add(call, library, DNNL_ARG_DIFF_DST, &g->dst));
+    TRY(call_add(call, library, DNNL_ARG_WEIGHTS, weights));
+    return call_add(call, library, DNNL_ARG_DIFF_SRC, &g->src);
+  }
+  TRY(call_add(call, library, DNNL_ARG_SRC, &g->src));
+  TRY(call_add(call, library, DNNL_ARG_WEIGHTS, weights));
+  if (c->bias) TRY(call_add(call, library, DNNL_ARG_BIAS, &g->bias));
+  return call_add(call, library, DNNL_ARG_DST, &g->dst);
+}
+
+static Status finish(const OneDnn *library, const Convolution *c, const Geometry *g,
+                     dnnl_primitive_desc_t made, Call *call, dnnl_memory_desc_t *weights)
+{
+  TRY(refuse_reference(c, made));
+  *weights = *dnnl_primitive_desc_query_md(
+      made, is_of_weight(c) ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
+  TRY_ONEDNN(dnnl_primitive_create(&call->primitive, made), "convolution");
+  return add_arguments(library, c, weights, g, call);
+}
+
+Status convolution_open(const OneDnn *library, const Convolution *convolution, Call *call,
+                        dnnl_memory_desc_t *weights)
+{
+  const Geometry g = geometry_of(convolution);
+  const bool backward = is_of_weight(convolution) || convolution->kind == CONVOLUTION_BACKWARD_DATA;
+  Operation operation;
+  dnnl_primitive_attr_t attributes = NULL;
+  dnnl_primitive_desc_t hint = NULL;
+  dnnl_primitive_desc_t made = NULL;
+
+  dnnl_status_t status = describe(convolution, &g, &operation);
+  if (status == dnnl_success) status = make_attributes(convolution, &attributes);
+  if (status == dnnl_success && backward) status = make_hint(library, convolution, &hint);
+  if (status == dnnl_success)
+    status = dnnl_primitive_desc_create(&made, &operation, attributes, library->engine, hint);
+  Status result = onednn_status(status, "convolution");
+  if (result == STATUS_OK) result = finish(library, convolution, &g, made, call, weights);
+
+  if (made != NULL) (void)dnnl_primitive_desc_destroy(made);
+  if (hint != NULL) (void)dnnl_primitive_desc_destroy(hint);
+  if (attributes != NULL) (void)dnnl_primitive_attr_destroy(attributes);
+  return result;
+}
+
+static dnnl_status_t make_reorder(const OneDnn *library, const dnnl_memory_desc_t *from,
+                                  const dnnl_memory_desc_t *to,
+                                  const_dnnl_primitive_attr_t attributes, Call *call)
+{
+  dnnl_primitive_desc_t made;
+  dnnl_status_t status = dnnl_reorder_primitive_desc_create(&made, from, library->engine, to,
+                                                            library->engine, attributes);
+  if (status != dnnl_success) return status;
+  status = dnnl_primitive_create(&call->primitive, made);
+  (void)dnnl_primitive_desc_destroy(made);
+  return status;
+}
+
+Status reorder_open(const OneDnn *library, const dnnl_memory_desc_t *from,
+                    const dnnl_memory_desc_t *to, bool add, Call *call)
+{
+  const Convolution sum_only = {.sum = add};
+  dnnl_primitive_attr_t attributes = NULL;
+  dnnl_status_t status = make_attributes(&sum_only, &attributes);
+  if (status == dnnl_success) status = make_reorder(library, from, to, attributes, call);
+  if (attributes != NULL) (void)dnnl_primitive_attr_destroy(attributes);
+  TRY_ONEDNN(status, "reorder");
+  TRY(call_add(call, library, DNNL_ARG_FROM, from));
+  return call_add(call, library, DNNL_ARG_TO, to);
+}

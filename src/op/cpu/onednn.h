@@ -1,0 +1,71 @@
+#pragma once
+
+#include <oneapi/dnnl/dnnl.h>
+
+#include "device/device.h"
+#include "tensor/shape.h"
+
+/* The door to oneDNN: images as it describes them, and a primitive with its arguments. Only files
+ * of this folder see it. */
+typedef struct OneDnn {
+  dnnl_engine_t engine;
+  dnnl_stream_t stream;
+} OneDnn;
+
+Status onednn_open(OneDnn *library);
+void onednn_close(OneDnn *library);
+Status onednn_status(dnnl_status_t status, const char *what);
+
+/* A primitive and the memories that it is called with; their order is that of call_add. */
+enum { CALL_ARGUMENTS_MOST = 5 };
+
+typedef struct Call {
+  dnnl_primitive_t primitive;
+  dnnl_exec_arg_t arguments[CALL_ARGUMENTS_MOST];
+  int count;
+} Call;
+
+void call_close(Call *call);
+/* Handles in the order of the arguments. */
+void call_run(const Call *call, const OneDnn *library, Device *device, void *const *handles);
+
+/* Convolutions and transposed ones, in all directions. weight's layout is the library's own choice.
+ */
+typedef enum ConvolutionKind {
+  CONVOLUTION_FORWARD,         /* src, weights, [bias,] dst */
+  CONVOLUTION_BACKWARD_DATA,   /* diff_dst, weights, diff_src */
+  CONVOLUTION_BACKWARD_WEIGHT, /* src, diff_dst, diff_weights [, diff_bias] */
+  TRANSPOSED_FORWARD,          /* as CONVOLUTION_FORWARD */
+  TRANSPOSED_BACKWARD_WEIGHT   /* as CONVOLUTION_BACKWARD_WEIGHT */
+} ConvolutionKind;
+
+typedef struct Convolution {
+  ConvolutionKind kind;
+  Shape src; /* of the forward direction */
+  Shape dst;
+  int32_t groups;
+  int32_t kernel_height, kernel_width;
+  int32_t stride, pad, dilation;
+  bool bias;
+  bool sum;  /* adds to what the output holds */
+  bool relu; /* after the sum */
+} Convolution;
+
+/* weights: the layout chosen, and its size; freed by nobody. Errors: STATUS_UNSUPPORTED where only
+ * the reference kernel of the library, hundreds of times slower, would take a large convolution. */
+Status convolution_open(const OneDnn *library, const Convolution *convolution, Call *call,
+                        dnnl_memory_desc_t *weights);
+
+/* What the weights are before they are packed: groups x out / groups x in / groups x height x
+ * width, plain. */
+dnnl_memory_desc_t onednn_plain_weights(int32_t groups, int32_t out_channels, int32_t in_channels,
+                                        int32_t height, int32_t width, Element element);
+
+/* Plain float32 weights that are part of a larger array, or lie in it with in and out exchanged;
+ * strides in elements. */
+dnnl_memory_desc_t onednn_strided_weights(int32_t out_channels, int32_t in_channels, int32_t side,
+                                          int64_t out_stride, int64_t in_stride);
+
+/* A reorder: from, to. add: adds to what to holds. */
+Status reorder_open(const OneDnn *library, const dnnl_memory_desc_t *from,
+                    const dnnl_memory_desc_t *to, bool add, Call *call);
