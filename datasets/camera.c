@@ -3,9 +3,9 @@
 #include <math.h>
 #include <stdbool.h>
 
-/* Six samples a way: a Gaussian of 0.6 px about the pixel's centre. */
+/* Six samples a way: a lens's blur, and the sharpening that a camera adds to it. */
 enum { TAPS = 6 };
-static const float taps[TAPS] = {0.0454F, 0.1827F, 0.2719F, 0.2719F, 0.1827F, 0.0454F};
+static const float taps[TAPS] = {-0.05F, 0.10F, 0.45F, 0.45F, 0.10F, -0.05F};
 
 static Colour blur(const CameraView *view, int32_t row, int32_t column)
 {

@@ -35,9 +35,9 @@ static Object make(Planting *planting, ObjectKind kind, double length_m, double 
 }
 
 static const float metals[][3] = {{166, 168, 168}, {150, 152, 154}, {134, 122, 110},
-                                  {62, 98, 148},   {88, 124, 160},  {146, 74, 62},
+                                  {70, 100, 140},  {88, 124, 160},  {138, 82, 72},
                                   {96, 124, 96},   {186, 184, 178}};
-static const float tiles[][3] = {{158, 92, 68}, {142, 80, 60}, {170, 108, 82}, {128, 88, 70}};
+static const float tiles[][3] = {{150, 98, 80}, {136, 86, 70}, {160, 112, 92}, {122, 92, 78}};
 static const float concretes[][3] = {
     {164, 158, 146}, {148, 142, 132}, {178, 168, 150}, {134, 130, 124}, {160, 134, 116}};
 static const float straws[][3] = {{134, 116, 84}, {116, 102, 78}, {150, 132, 96}};
@@ -103,8 +103,8 @@ static void add_wing(Planting *planting, Object *house)
 
 Object make_house(Planting *planting)
 {
-  const double length_m = between(planting, 5.0, 14.0);
-  const double width_m = fmin(between(planting, 4.2, 9.5), length_m);
+  const double length_m = between(planting, 5.5, 16.0);
+  const double width_m = fmin(between(planting, 4.6, 10.5), length_m);
   Object house = make(planting, OBJECT_BUILDING, length_m, width_m, between(planting, 2.6, 5.2));
   choose_roof(planting, &house);
   add_wing(planting, &house);

@@ -31,7 +31,7 @@ static void add_side(Flight *flight, Random *random, const double from[2], const
 
 Flight flight_over(const World *world, int64_t width_px, int64_t height_px)
 {
-  static const double least = 0.004, most = 0.034;
+  static const double least = 0.004, most = 0.03;
   Random random = random_stream(world->seed, 0x666C79U);
   const double width = (double)width_px, height = (double)height_px;
   double corners[4][2] = {{0, 0}, {width, 0}, {width, height}, {0, height}};

@@ -23,7 +23,7 @@ static Colour soil(const World *world, Texture texture)
 {
   const Colour colour = colour_mix(
       world->soil, world->dust, noise_step(-0.55F, 0.65F, texture.blotch + 0.5F * texture.patch));
-  return colour_scale(colour, 1.0F + 0.16F * texture.fine + 0.1F * texture.grain);
+  return colour_scale(colour, 1.0F + 0.34F * texture.fine + 0.26F * texture.grain);
 }
 
 static Colour meadow(const World *world, Texture texture)
@@ -31,7 +31,7 @@ static Colour meadow(const World *world, Texture texture)
   const Colour colour = colour_mix(world->grass, world->straw,
                                    noise_step(-0.4F, 0.8F, texture.patch + 0.6F * texture.fine));
   return colour_scale(colour,
-                      1.0F + 0.3F * texture.fine + 0.22F * texture.grain + 0.2F * texture.blotch);
+                      1.0F + 0.55F * texture.fine + 0.5F * texture.grain + 0.2F * texture.blotch);
 }
 
 /* How green a place is for its use, from trodden camps to woods. */
@@ -55,9 +55,9 @@ typedef struct Crop {
 
 static Colour field(const World *world, const Cell *cell, StreetPoint street, Texture texture)
 {
-  static const Crop crops[7] = {{92, 116, 52, 0.9, 0.25F},   {72, 96, 44, 0.75, 0.3F},
-                                {170, 154, 104, 0.7, 0.12F}, {126, 100, 76, 1.1, 0.22F},
-                                {150, 122, 92, 0.0, 0.1F},   {118, 132, 66, 0.0, 0.12F},
+  static const Crop crops[7] = {{94, 108, 64, 0.9, 0.25F},   {76, 92, 54, 0.75, 0.3F},
+                                {160, 149, 114, 0.7, 0.12F}, {122, 104, 86, 1.1, 0.22F},
+                                {144, 126, 105, 0.0, 0.1F},  {112, 121, 76, 0.0, 0.12F},
                                 {104, 86, 68, 0.8, 0.28F}};
   const bool lengthwise = (cell->hash & 1U) != 0;
   const double from_m =
@@ -74,8 +74,8 @@ static Colour field(const World *world, const Cell *cell, StreetPoint street, Te
   Colour colour = colour_from_screen(crop->red, crop->green, crop->blue);
   colour =
       colour_mix(colour, world->soil, 0.8F * noise_step(0.15F, 0.7F, growth + 0.4F * texture.fine));
-  colour = colour_scale(colour, 1.0F + relief + 0.2F * growth + 0.22F * texture.fine +
-                                    0.15F * texture.grain);
+  colour = colour_scale(colour, 1.0F + relief + 0.2F * growth + 0.42F * texture.fine +
+                                    0.36F * texture.grain);
 
   const double to_bund_m = fabs(from_m / width_m - round(from_m / width_m)) * width_m;
   const float bund = 1.0F - noise_step(0.25F, 0.75F, (float)to_bund_m + 0.3F * texture.fine);
@@ -86,8 +86,8 @@ static Colour asphalt(const World *world, double from_middle_m, double half_widt
                       Texture texture)
 {
   Colour colour = colour_from_screen(112, 110, 106);
-  colour = colour_scale(colour,
-                        1.0F + 0.2F * texture.blotch + 0.1F * texture.fine + 0.07F * texture.grain);
+  colour = colour_scale(colour, 1.0F + 0.2F * texture.blotch + 0.14F * texture.fine +
+                                    0.14F * texture.grain);
   const double lane = fabs(from_middle_m) / half_width_m;
   colour = colour_scale(colour, lane > 0.32 && lane < 0.62 ? 1.06F : 0.98F);
   const float dusty = noise_step(0.45F, 1.1F, (float)lane + 0.5F * texture.blotch);
@@ -100,7 +100,7 @@ static Colour track(const World *world, double from_middle_m, double half_width_
 {
   const float worn = 0.5F + 0.5F * texture.blotch;
   Colour colour = colour_mix(world->dust, world->soil, 0.15F + 0.4F * worn);
-  colour = colour_scale(colour, 1.0F + 0.13F * texture.fine + 0.09F * texture.grain);
+  colour = colour_scale(colour, 1.0F + 0.26F * texture.fine + 0.22F * texture.grain);
   const double rut = fabs(fabs(from_middle_m) - 0.42 * half_width_m);
   colour = colour_scale(colour, 1.0F + 0.14F * (1.0F - noise_step(0.0F, 0.5F, (float)rut)));
   const float middle =
@@ -134,6 +134,35 @@ static Colour with_trail(const World *world, Colour below, Point point, Texture 
   return colour_mix(below, soil(world, texture), 0.8F * (1.0F - noise_step(0.45F, 1.1F, away)));
 }
 
+/* Stones, rubbish, tufts: in some squares of a lattice one speck with a dark side. */
+static Colour with_litter(const World *world, const Cell *cell, Colour below, Point point,
+                          Texture texture)
+{
+  static const float shares[5] = {[USE_TOWN] = 0.13F,
+                                  [USE_VILLAGE] = 0.07F,
+                                  [USE_CAMP] = 0.1F,
+                                  [USE_FIELD] = 0.03F,
+                                  [USE_WOOD] = 0.05F};
+  static const float colours[6][3] = {{206, 204, 198}, {112, 104, 96}, {64, 60, 54},
+                                      {92, 104, 132},  {70, 84, 46},   {176, 160, 136}};
+  const double x = point.x_m / 1.3, y = point.y_m / 1.3;
+  const int32_t column = (int32_t)floor(x), row = (int32_t)floor(y);
+  const uint32_t hash = noise_hash(column, row, world_salt(world, SALT_LITTER));
+  const float crowded = shares[cell->use] * (1.0F + 3.0F * texture.blotch + 1.5F * texture.patch);
+  if ((float)(hash & 0xFFU) / 255.0F >= crowded) return below;
+  const double radius_m = 0.1 + 0.2 * (double)(hash >> 24) / 255.0;
+  const double dx = (x - column - 0.32 - 0.36 * (double)(hash >> 8 & 0xFFU) / 255.0) * 1.3;
+  const double dy = (y - row - 0.32 - 0.36 * (double)(hash >> 16 & 0xFFU) / 255.0) * 1.3;
+  const double shade =
+      hypot(dx - 0.8 * radius_m * world->shadow.x_m, dy - 0.8 * radius_m * world->shadow.y_m);
+  const float *screen = colours[hash % 6U];
+  below = colour_scale(below, 0.45F + 0.55F * noise_step((float)radius_m - 0.1F,
+                                                         (float)radius_m + 0.1F, (float)shade));
+  const float covered =
+      1.0F - noise_step((float)radius_m - 0.08F, (float)radius_m + 0.08F, (float)hypot(dx, dy));
+  return colour_mix(below, colour_from_screen(screen[0], screen[1], screen[2]), covered);
+}
+
 Colour ground_colour(const World *world, const Cell *cell, StreetPoint street, Point point)
 {
   const Texture texture = texture_at(world, point);
@@ -145,6 +174,7 @@ Colour ground_colour(const World *world, const Cell *cell, StreetPoint street, P
     colour = colour_mix(colour, field(world, cell, street, texture), sown);
   }
   colour = with_trail(world, colour, point, texture);
+  colour = with_litter(world, cell, colour, point, texture);
 
   const float fray =
       0.5F * noise_at(point.x_m / 3.1, point.y_m / 3.1, world_salt(world, SALT_EDGE)) +

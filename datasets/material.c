@@ -20,16 +20,16 @@ static Colour metal(const Object *object, double along_m, double down_m)
   const int32_t sheet = (int32_t)floor(along_m / 0.86), lap = (int32_t)floor(down_m / 2.7);
   const float weather = noise_uniform(sheet, lap, object->salt + 1U) - 0.5F;
   const float seam = within(along_m, 0.86) < 0.12F ? 0.9F : 1.0F;
-  const float rib = 1.0F + 0.04F * (float)sin(along_m * (6.2831853 / 0.43));
+  const float rib = 1.0F + 0.08F * (float)sin(along_m * (6.2831853 / 0.43));
   const float joint = within(down_m, 2.7) < 0.05F ? 0.86F : 1.0F;
-  Colour colour = colour_scale(object->main, (1.0F + 0.22F * weather) * seam * rib * joint);
+  Colour colour = colour_scale(object->main, (1.0F + 0.3F * weather) * seam * rib * joint);
 
   const float age = object_chance(object, 3);
   const float streak = noise_fractal(along_m / 0.5, down_m / 3.0, 3, object->salt + 5U) +
                        noise_fractal(along_m / 2.5, down_m / 2.5, 2, object->salt + 9U);
   const float rust =
       0.85F * noise_step(0.75F - 0.75F * age, 1.35F - 0.75F * age, streak + 0.7F * weather + 0.25F);
-  colour = colour_mix(colour, colour_from_screen(128, 84, 58), rust);
+  colour = colour_mix(colour, colour_from_screen(118, 90, 72), rust);
   if (noise_uniform(sheet, lap, object->salt + 2U) < 0.05F)
     colour = colour_mix(colour, object->second, 0.8F);
   return colour;
@@ -51,7 +51,7 @@ static Colour concrete(const Object *object, double along_m, double down_m)
   const float stain = noise_fractal(along_m / 2.6, down_m / 2.6, 4, object->salt + 5U);
   const float fine = noise_fractal(along_m / 0.5, down_m / 0.5, 2, object->salt + 11U);
   const float dirt = noise_step(0.0F, 0.75F, stain + 0.25F * fine);
-  Colour colour = colour_scale(object->main, 1.0F + 0.12F * stain + 0.12F * fine);
+  Colour colour = colour_scale(object->main, 1.0F + 0.2F * stain + 0.26F * fine);
   colour = colour_mix(colour, colour_from_screen(96, 90, 80), 0.55F * dirt);
   const float joint = fminf(fabsf(within(along_m, 3.4) - 0.5F), fabsf(within(down_m, 3.4) - 0.5F));
   return joint > 0.48F ? colour_scale(colour, 0.9F) : colour;

@@ -176,9 +176,9 @@ static void light_up(Picture *picture)
     const Sample *sample = &picture->samples[i];
     const float sun = sample->shade * sample->light;
     const float sky = 0.78F + 0.22F * sample->light;
-    picture->light[i] = (Colour){sample->colour.red * (0.27F * sky + 0.80F * sun),
-                                 sample->colour.green * (0.30F * sky + 0.77F * sun),
-                                 sample->colour.blue * (0.36F * sky + 0.70F * sun)};
+    picture->light[i] = (Colour){sample->colour.red * (0.26F * sky + 0.78F * sun),
+                                 sample->colour.green * (0.30F * sky + 0.78F * sun),
+                                 sample->colour.blue * (0.37F * sky + 0.74F * sun)};
   }
 }
 

@@ -127,7 +127,7 @@ static void plant_houses(Planting *planting, int tries, double off_deg, double w
     }
     house.centre = street_to_world(planting->world, place);
     planting_align(planting, &house, across, off_deg);
-    if (!planting_place(planting, &house, 0.8, 1.0)) continue;
+    if (!planting_place(planting, &house, 0.7, 0.7)) continue;
     if (random_uniform(&planting->random) < walled) wall_in(planting, &house);
   }
 }
@@ -221,14 +221,14 @@ void planting_run(Planting *planting)
   plant_traffic(planting);
   switch (planting->cell->use) {
   case USE_TOWN:
-    plant_houses(planting, 150, 2.5, 0.25);
+    plant_houses(planting, 320, 2.5, 0.15);
     plant_clutter(planting, 8, 3, 6, 6, 14);
-    plant_trees(planting, 40, 1.0, 3.4);
+    plant_trees(planting, 60, 1.0, 4.6);
     break;
   case USE_VILLAGE:
-    plant_houses(planting, 14, 30.0, 0.3);
+    plant_houses(planting, 20, 30.0, 0.3);
     plant_clutter(planting, 3, 2, 4, 5, 4);
-    plant_trees(planting, 45, 1.2, 4.2);
+    plant_trees(planting, 60, 1.2, 5.6);
     break;
   case USE_CAMP:
     if (random_below(&planting->random, 2) == 0) plant_houses(planting, 3, 6.0, 0.0);
@@ -245,7 +245,7 @@ void planting_run(Planting *planting)
   case USE_WOOD:
     plant_houses(planting, 2, 40.0, 0.0);
     plant_clutter(planting, 0, 1, 2, 1, 1);
-    plant_trees(planting, 130, 1.4, 4.4);
+    plant_trees(planting, 170, 1.5, 5.8);
     break;
   }
 }

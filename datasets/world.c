@@ -38,13 +38,13 @@ static void choose_palette(World *world, Random *random)
 {
   const float dryness = (float)random_uniform(random);
   world->soil =
-      colour_mix(colour_from_screen(136, 112, 86), colour_from_screen(150, 118, 82), dryness);
+      colour_mix(colour_from_screen(126, 112, 97), colour_from_screen(134, 114, 92), dryness);
   world->dust =
-      colour_mix(colour_from_screen(178, 162, 138), colour_from_screen(186, 162, 126), dryness);
+      colour_mix(colour_from_screen(172, 163, 149), colour_from_screen(178, 164, 141), dryness);
   world->grass =
-      colour_mix(colour_from_screen(78, 98, 50), colour_from_screen(98, 108, 58), dryness);
+      colour_mix(colour_from_screen(76, 92, 56), colour_from_screen(92, 102, 62), dryness);
   world->straw =
-      colour_mix(colour_from_screen(134, 132, 84), colour_from_screen(152, 140, 94), dryness);
+      colour_mix(colour_from_screen(124, 124, 88), colour_from_screen(140, 133, 100), dryness);
 }
 
 World world_from_seed(uint64_t seed)

@@ -33,7 +33,7 @@ typedef enum Salt {
   SALT_STAIN = SALT_FIELD + 4,
   SALT_EXPOSURE = SALT_STAIN + 4,
   SALT_SENSOR = SALT_EXPOSURE + 4,
-  SALT_LEAF = SALT_SENSOR + 4
+  SALT_LITTER = SALT_SENSOR + 4
 } Salt;
 
 typedef struct World {
