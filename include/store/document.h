@@ -30,7 +30,7 @@ typedef enum DocumentKind {
   DOCUMENT_OBJECT
 } DocumentKind;
 
-enum { DOCUMENT_DEPTH_MAX = 128, DOCUMENT_BYTES_MAX = 64 << 20 };
+enum { DOCUMENT_DEPTH_MAX = 128, DOCUMENT_BYTES_MAX = 32 << 20 };
 
 /* Root must be an object or a list; UTF-8, a byte order mark is skipped; a key that stands twice in
  * an object is an error. name: what sentences call the text. Errors: STATUS_BAD_INPUT with line and

@@ -31,13 +31,16 @@ const char *
 package_definition_name(const Package *package);     /* the .emd's name inside the package */
 size_t package_member_count(const Package *package); /* files only */
 const char *package_member_name(const Package *package, size_t index);
-int64_t package_member_bytes(const Package *package, size_t index); /* unpacked */
+Status package_member_bytes(const Package *package, size_t index, int64_t *bytes); /* unpacked */
 
 /* A whole member; name as in the definition: relative to the .emd, "\" is taken for "/", a leading
  * "./" is dropped. *bytes is freed by memory_free and has a 0 behind it. STATUS_BAD_INPUT if there
  * is none, or if it is beyond limit_bytes, or if its checksum is wrong. */
 Status package_read(const Package *package, const char *name, size_t limit_bytes, void **bytes,
                     size_t *byte_count);
+/* The same by the member's index. */
+Status package_read_member(const Package *package, size_t index, size_t limit_bytes, void **bytes,
+                           size_t *byte_count);
 /* The tensors of the file that ModelFile names. The package must outlive them. */
 Status package_open_weights(const Package *package, WeightFile **weights);
 /* Writes all members below folder, which is made; an existing file is replaced. */
