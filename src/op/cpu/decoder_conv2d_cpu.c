@@ -3,6 +3,8 @@
 #include "base/memory.h"
 #include "cpu_backend.h"
 #include "onednn.h"
+#include "op/relu_element.h"
+#include "span.h"
 #include "weights_cpu.h"
 
 /* The enlarged image is never made: its part of the convolution is a transposed 4 x 4 one of stride
@@ -81,15 +83,13 @@ static dnnl_memory_desc_t skip_weights(const DecoderConv2dKernel *k)
                                 9 * (int64_t)all_channels(k), 9);
 }
 
+/* The transposed part comes first: the library adds in its convolutions at full speed, in its
+ * transposed ones it does not. */
 static Status open_forward(DecoderConv2dKernel *k, OpBytes *bytes)
 {
   const DecoderConv2d conv = k->plan.conv;
-  const bool skip = conv.skip_channels > 0;
   dnnl_memory_desc_t packed;
-  Convolution of_a = conv_of_a(k, TRANSPOSED_FORWARD);
-  of_a.bias = conv.bias && !skip; /* whoever comes first brings the bias */
-  of_a.sum = skip;
-  of_a.relu = conv.relu;
+  const Convolution of_a = conv_of_a(k, TRANSPOSED_FORWARD);
   TRY(convolution_open(&k->library, &of_a, &k->a.forward, &packed));
   const dnnl_memory_desc_t plain_a =
       onednn_plain_weights(1, conv.out_channels, conv.a_channels, 4, 4, ELEMENT_F32);
@@ -97,10 +97,12 @@ static Status open_forward(DecoderConv2dKernel *k, OpBytes *bytes)
   k->bias_offset = take(&bytes->packed, (size_t)conv.out_channels * sizeof(float));
   k->a.plain_offset = take(&bytes->packed, dnnl_memory_desc_get_size(&plain_a));
   k->a.forward_offset = take(&bytes->packed, dnnl_memory_desc_get_size(&packed));
-  if (!skip) return STATUS_OK;
+  if (conv.skip_channels == 0) return STATUS_OK;
 
   Convolution of_skip = conv_of_skip(k, CONVOLUTION_FORWARD);
   of_skip.bias = conv.bias;
+  of_skip.sum = true;
+  of_skip.relu = conv.relu;
   TRY(convolution_open(&k->library, &of_skip, &k->skip.forward, &packed));
   const dnnl_memory_desc_t plain_skip = skip_weights(k);
   TRY(reorder_open(&k->library, &plain_skip, &packed, false, &k->skip.pack_forward));
@@ -148,8 +150,7 @@ static Status open_backward_weight(DecoderConv2dKernel *k, OpBytes *bytes)
 {
   const DecoderConv2d conv = k->plan.conv;
   dnnl_memory_desc_t packed;
-  Convolution of_a = conv_of_a(k, TRANSPOSED_BACKWARD_WEIGHT);
-  of_a.bias = conv.bias;
+  const Convolution of_a = conv_of_a(k, TRANSPOSED_BACKWARD_WEIGHT);
   TRY(convolution_open(&k->library, &of_a, &k->a.backward_weight, &packed));
   const dnnl_memory_desc_t plain_a =
       onednn_plain_weights(1, conv.out_channels, conv.a_channels, 4, 4, ELEMENT_F32);
@@ -157,7 +158,8 @@ static Status open_backward_weight(DecoderConv2dKernel *k, OpBytes *bytes)
   size_t most = dnnl_memory_desc_get_size(&packed);
 
   if (conv.skip_channels > 0) {
-    const Convolution of_skip = conv_of_skip(k, CONVOLUTION_BACKWARD_WEIGHT);
+    Convolution of_skip = conv_of_skip(k, CONVOLUTION_BACKWARD_WEIGHT);
+    of_skip.bias = conv.bias;
     TRY(convolution_open(&k->library, &of_skip, &k->skip.backward_weight, &packed));
     const dnnl_memory_desc_t plain_skip = skip_weights(k);
     TRY(reorder_open(&k->library, &packed, &plain_skip, true, &k->skip.unpack_weight));
@@ -184,6 +186,9 @@ Status decoder_conv2d_open_cpu(Device *device, const DecoderConv2dPlan *plan,
   void *memory;
   *kernel = NULL;
   *bytes = (OpBytes){0};
+  if (plan->conv.out_channels > SPAN_MOST)
+    return status_set(STATUS_BAD_SHAPE, "decoder_conv2d: %d channels; it takes at most %d",
+                      plan->conv.out_channels, SPAN_MOST);
   TRY(memory_allocate(1, sizeof **kernel, "convolution", &memory));
   DecoderConv2dKernel *opening = memory;
   opening->device = device;
@@ -242,14 +247,31 @@ void decoder_conv2d_pack_cpu(DecoderConv2dKernel *k, const float *weight, const 
   run(k, &k->skip.pack_backward, base + k->skip.plain_offset, base + k->skip.backward_offset, NULL);
 }
 
-/* src, weights, [bias,] dst */
-static void run_forward(const DecoderConv2dKernel *k, const Call *call, const void *src,
-                        char *weights, char *bias, bool with_bias, void *y)
+VECTORIZED static void add_bias(const float *restrict bias, int64_t pixels, int64_t channels,
+                                bool relu, float *restrict y)
 {
-  if (with_bias)
-    call_run(call, &k->library, k->device, (void *[]){(void *)src, weights, bias, y});
-  else
-    run(k, call, (void *)src, weights, y);
+  for (int64_t p = 0; p < pixels; ++p)
+    for (int64_t c = 0; c < channels; ++c)
+      y[p * channels + c] += bias[c];
+  for (int64_t i = 0; relu && i < pixels * channels; ++i)
+    y[i] = relu_element(y[i]);
+}
+
+/* Where no skip brings bias and relu. */
+static void finish_without_skip(const DecoderConv2dKernel *k, const float *bias, void *y)
+{
+  const int64_t channels = k->plan.conv.out_channels;
+  const int64_t pixels = shape_pixels(k->plan.y);
+  const int64_t span_pixels = SPAN_MOST / channels;
+#pragma omp parallel for schedule(static)
+  for (int64_t first = 0; first < pixels; first += span_pixels) {
+    float buffer[SPAN_MOST], result[SPAN_MOST];
+    const int64_t count = (pixels - first < span_pixels ? pixels - first : span_pixels) * channels;
+    memcpy(result, span_load(k->plan.y.element, y, first * channels, count, buffer),
+           (size_t)count * sizeof(float));
+    add_bias(bias, count / channels, channels, k->plan.conv.relu, result);
+    span_store(k->plan.y.element, y, first * channels, count, result);
+  }
 }
 
 void decoder_conv2d_forward_cpu(DecoderConv2dKernel *k, const void *packed, const void *a,
@@ -257,12 +279,16 @@ void decoder_conv2d_forward_cpu(DecoderConv2dKernel *k, const void *packed, cons
 {
   char *base = (char *)packed;
   char *bias = base + k->bias_offset;
-  const bool with_skip = k->plan.conv.skip_channels > 0;
-  if (with_skip)
-    run_forward(k, &k->skip.forward, skip, base + k->skip.forward_offset, bias, k->plan.conv.bias,
-                y);
-  run_forward(k, &k->a.forward, a, base + k->a.forward_offset, bias,
-              k->plan.conv.bias && !with_skip, y);
+  run(k, &k->a.forward, (void *)a, base + k->a.forward_offset, y);
+  if (k->plan.conv.skip_channels == 0) {
+    if (k->plan.conv.bias) finish_without_skip(k, (const float *)(void *)bias, y);
+    return;
+  }
+  if (k->plan.conv.bias)
+    call_run(&k->skip.forward, &k->library, k->device,
+             (void *[]){(void *)skip, base + k->skip.forward_offset, bias, y});
+  else
+    run(k, &k->skip.forward, (void *)skip, base + k->skip.forward_offset, y);
 }
 
 void decoder_conv2d_backward_data_cpu(DecoderConv2dKernel *k, const void *packed, const void *dy,
@@ -275,6 +301,20 @@ void decoder_conv2d_backward_data_cpu(DecoderConv2dKernel *k, const void *packed
     run(k, &k->skip.backward_data[write_dskip], (void *)dy, base + k->skip.backward_offset, dskip);
 }
 
+static void add_bias_gradient(const DecoderConv2dKernel *k, const void *dy, float *dbias)
+{
+  const int64_t channels = k->plan.conv.out_channels;
+  double totals[SPAN_MOST] = {0};
+  for (int64_t pixel = 0; pixel < shape_pixels(k->plan.y); ++pixel) {
+    float buffer[SPAN_MOST];
+    const float *gradient = span_load(k->plan.y.element, dy, pixel * channels, channels, buffer);
+    for (int64_t c = 0; c < channels; ++c)
+      totals[c] += (double)gradient[c];
+  }
+  for (int64_t c = 0; c < channels; ++c)
+    dbias[c] += (float)totals[c];
+}
+
 void decoder_conv2d_backward_weight_cpu(DecoderConv2dKernel *k, const void *a, const void *skip,
                                         const void *dy, float *dweight, float *dbias, void *scratch)
 {
@@ -282,17 +322,16 @@ void decoder_conv2d_backward_weight_cpu(DecoderConv2dKernel *k, const void *a, c
   char *base = scratch;
   float *plain_a = (float *)(void *)(base + k->dweight_offset);
   float *bias = (float *)(void *)(base + k->dbias_offset);
-  if (conv.bias)
-    call_run(&k->a.backward_weight, &k->library, k->device,
-             (void *[]){(void *)a, (void *)dy, base, bias});
-  else
-    run(k, &k->a.backward_weight, (void *)a, (void *)dy, base);
-  for (int32_t o = 0; conv.bias && o < conv.out_channels; ++o)
-    dbias[o] += bias[o];
+  run(k, &k->a.backward_weight, (void *)a, (void *)dy, base);
   run(k, &k->a.unpack_weight, base, plain_a, NULL);
   weights_enlarge_backward(plain_a, conv.out_channels, all_channels(k), conv.a_channels, dweight);
-  if (conv.skip_channels == 0) return;
-
-  run(k, &k->skip.backward_weight, (void *)skip, (void *)dy, base);
+  if (conv.skip_channels == 0) {
+    if (conv.bias) add_bias_gradient(k, dy, dbias);
+    return;
+  }
+  call_run(&k->skip.backward_weight, &k->library, k->device,
+           (void *[]){(void *)skip, (void *)dy, base, bias});
+  for (int32_t o = 0; conv.bias && o < conv.out_channels; ++o)
+    dbias[o] += bias[o];
   run(k, &k->skip.unpack_weight, base, dweight + 9 * (ptrdiff_t)conv.a_channels, NULL);
 }
