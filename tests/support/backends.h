@@ -1,0 +1,84 @@
+#pragma once
+
+#include <stdbool.h>
+
+#include "op/backend.h"
+#include "support/check.h"
+#include "support/formula.h"
+
+/* The backends that are here: the naive loops, the CPU's, and that of the first GPU if there is
+ * one. A test is written once and runs on all of them. */
+typedef struct TestBackend {
+  const char *name;
+  const Backend *ops;
+  Device *device;
+} TestBackend;
+
+/* After the last comes NULL. They live until the process ends. */
+const TestBackend *backends_next(const TestBackend *last);
+#define FOR_EACH_BACKEND(b)                                                                        \
+  for (const TestBackend *b = backends_next(NULL); b != NULL; b = backends_next(b))
+/* The independent truth. */
+const TestBackend *backends_naive(void);
+
+/* Element types of activations that every backend computes in. */
+#define FOR_EACH_ELEMENT(element)                                                                  \
+  for (Element element = ELEMENT_F32; (int)element >= 0;                                           \
+       element = element == ELEMENT_F32 ? ELEMENT_BF16 : (Element)-1)
+
+/* All memory of a test on one backend, freed at once. Memory of the device is filled with NaN (all
+ * bits 1), so that nothing passes which only works on zeros. */
+typedef struct Room Room;
+Room *room_open(const TestBackend *on);
+void room_close(Room *room);
+
+/* Host memory, zeros. */
+void *room_host(Room *room, int64_t count, size_t size);
+float *room_numbers(Room *room, int64_t count);
+/* numbers as an op takes them: signed(seed(name)) of formula.h, or multiples of 1/8 from -1 to 1
+ * (in which sums of products are exact, in float32 as well as behind a rounding to bfloat16). */
+float *room_formula(Room *room, const char *name, int64_t count);
+float *room_eighths(Room *room, const char *name, int64_t count);
+/* Text as printf makes it. */
+const char *room_name(Room *room, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Device memory; at least one byte, so that it is never NULL. */
+void *room_device(Room *room, size_t bytes);
+void *room_upload(Room *room, const void *from, size_t bytes);
+float *room_upload_floats(Room *room, const float *from, int64_t count);
+void *room_download(Room *room, const void *from, size_t bytes);
+float *room_download_floats(Room *room, const void *from, int64_t count);
+
+/* An image on the device. channels counts those that mean something; shape.channels is rounded up
+ * to the backend's multiple, and what lies between is 0. */
+typedef struct TestImage {
+  Shape shape;
+  int32_t channels;
+  void *memory;
+} TestImage;
+
+/* From N x H x W x channels float32, converted to the element type; from NULL: filled with NaN. */
+TestImage room_image(Room *room, Shape shape, const float *from);
+/* Back to float32, without the padded channels; fails the test if these are not 0. */
+float *room_numbers_of(Room *room, TestImage image);
+
+static inline Shape image_shape(int32_t n, int32_t h, int32_t w, int32_t c, Element element)
+{
+  return (Shape){.images = n, .height = h, .width = w, .channels = c, .element = element};
+}
+
+/* Every value lies within tolerance of what is expected (0: equal; NaN only where NaN is expected).
+ * The message names backend, element type and what. */
+typedef struct Expectation {
+  const TestBackend *on;
+  Element element;
+  const char *what;
+  double tolerance;
+} Expectation;
+
+void expect_floats(Expectation expectation, int64_t count, const float *got, const float *expected);
+void expect_doubles(Expectation expectation, int64_t count, const float *got,
+                    const double *expected);
+
+double largest_float(int64_t count, const float *values);
+double largest_double(int64_t count, const double *values);
