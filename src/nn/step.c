@@ -1,0 +1,211 @@
+#include "step.h"
+
+#include "base/memory.h"
+
+static bool is_convolution(const Node *node)
+{
+  return node->kind == NODE_CONV2D || node->kind == NODE_DECODER_CONV2D;
+}
+
+static void count_readers(const Node *nodes, int32_t count, Value output, int32_t *readers)
+{
+  for (int32_t i = 0; i < count; ++i)
+    for (int32_t j = 0; j < nodes[i].input_count; ++j)
+      ++readers[nodes[i].inputs[j]];
+  ++readers[output];
+}
+
+/* A norm is folded into the convolution before it where nobody else reads that; a decoder's takes
+ * no residual. */
+static bool can_fold(const Node *nodes, const int32_t *readers, const Node *norm)
+{
+  if (norm->kind != NODE_BATCH_NORM2D) return false;
+  const Node *before = &nodes[norm->inputs[0]];
+  return is_convolution(before) && !before->bias && readers[norm->inputs[0]] == 1 &&
+         (before->kind == NODE_CONV2D || norm->input_count == 1);
+}
+
+static bool is_folded_away(const Node *nodes, int32_t count, const int32_t *readers, Value value)
+{
+  if (!is_convolution(&nodes[value]) || readers[value] != 1) return false;
+  for (int32_t i = value + 1; i < count; ++i)
+    if (nodes[i].input_count > 0 && nodes[i].inputs[0] == value)
+      return can_fold(nodes, readers, &nodes[i]);
+  return false;
+}
+
+static Step plain_step(const Node *node, Value value)
+{
+  Step step = {.kind = node->kind,
+               .node = *node,
+               .output = value,
+               .input_count = node->input_count,
+               .norm_weight = -1,
+               .saved = -1};
+  for (int32_t i = 0; i < node->input_count; ++i)
+    step.inputs[i] = node->inputs[i];
+  return step;
+}
+
+static Step folded_step(const Node *nodes, const Node *norm, Value value)
+{
+  Step step = plain_step(&nodes[norm->inputs[0]], value);
+  step.norm_weight = norm->weight;
+  step.relu = norm->relu;
+  step.node.bias = true;
+  if (norm->input_count > 1) step.inputs[step.input_count++] = norm->inputs[1];
+  return step;
+}
+
+static void fill_steps(Network *network, const Node *nodes, const int32_t *readers)
+{
+  const bool fold = !network->options.training;
+  for (Value v = 1; v < network->value_count; ++v) {
+    if (fold && is_folded_away(nodes, network->value_count, readers, v)) continue;
+    const bool folds = fold && can_fold(nodes, readers, &nodes[v]);
+    network->steps[network->step_count++] =
+        folds ? folded_step(nodes, &nodes[v], v) : plain_step(&nodes[v], v);
+  }
+}
+
+/* A norm writes the gradient of its input, it does not add to it. */
+static Status check_training(const Network *network, const Node *nodes, const int32_t *readers)
+{
+  for (Value v = 0; network->options.training && v < network->value_count; ++v)
+    if (nodes[v].kind == NODE_BATCH_NORM2D && readers[nodes[v].inputs[0]] != 1)
+      return status_set(STATUS_UNSUPPORTED,
+                        "a batch norm must be the only reader of what it normalises");
+  return STATUS_OK;
+}
+
+Status steps_build(Network *network)
+{
+  void *readers;
+  const Node *nodes = graph_nodes(network->graph, &network->value_count);
+  TRY(memory_allocate((size_t)network->value_count, sizeof(int32_t), "graph", &readers));
+  count_readers(nodes, network->value_count, graph_output(network->graph), readers);
+  const Status status = check_training(network, nodes, readers);
+  if (status == STATUS_OK) fill_steps(network, nodes, readers);
+  memory_free(readers);
+  return status;
+}
+
+static Status open_conv2d(Network *n, Step *step, OpBytes *bytes)
+{
+  const Node *node = &step->node;
+  const Node *nodes = graph_nodes(n->graph, &n->value_count);
+  const Conv2d conv = {.in_channels = nodes[step->inputs[0]].channels,
+                       .out_channels = node->channels,
+                       .kernel_height = node->kernel,
+                       .kernel_width = node->kernel,
+                       .stride = node->stride,
+                       .pad = node->pad,
+                       .dilation = node->dilation,
+                       .groups = node->groups,
+                       .bias = node->bias,
+                       .add = step->norm_weight >= 0 && step->input_count > 1,
+                       .relu = step->relu};
+  Conv2dPlan plan;
+  TRY(conv2d_plan(conv, n->shapes[step->inputs[0]], n->backend->channel_multiple,
+                  n->options.training, step->inputs[0] != 0, &plan));
+  n->shapes[step->output] = plan.y;
+  return n->backend->conv2d_open(n->device, &plan, &step->conv, bytes);
+}
+
+static Status open_decoder(Network *n, Step *step, OpBytes *bytes)
+{
+  const Node *nodes = graph_nodes(n->graph, &n->value_count);
+  const bool has_skip = step->input_count > 1;
+  const DecoderConv2d conv = {.a_channels = nodes[step->inputs[0]].channels,
+                              .skip_channels = has_skip ? nodes[step->inputs[1]].channels : 0,
+                              .out_channels = step->node.channels,
+                              .bias = step->node.bias,
+                              .relu = step->relu};
+  const Shape none = {0};
+  DecoderConv2dPlan plan;
+  TRY(decoder_conv2d_plan(conv, n->shapes[step->inputs[0]],
+                          has_skip ? n->shapes[step->inputs[1]] : none,
+                          n->backend->channel_multiple, n->options.training, &plan));
+  n->shapes[step->output] = plan.y;
+  return n->backend->decoder_conv2d_open(n->device, &plan, &step->decoder, bytes);
+}
+
+static Status open_norm(Network *n, Step *step, OpBytes *bytes)
+{
+  const BatchNorm2d norm = {.channels = step->node.channels,
+                            .eps = 1e-5F,
+                            .momentum = 0.1F,
+                            .frozen = !n->options.training || n->options.frozen_norm,
+                            .add = step->input_count > 1,
+                            .relu = step->node.relu};
+  BatchNorm2dPlan plan;
+  TRY(batch_norm2d_plan(norm, n->shapes[step->inputs[0]], &plan));
+  n->shapes[step->output] = plan.x;
+  return n->backend->batch_norm2d_open(n->device, &plan, &step->norm, bytes);
+}
+
+static Status open_pool(Network *n, Step *step, OpBytes *bytes)
+{
+  const MaxPool2d pool = {step->node.kernel, step->node.stride, step->node.pad};
+  Shape *y = &n->shapes[step->output];
+  TRY(max_pool2d_plan(pool, n->shapes[step->inputs[0]], y));
+  bytes->saved = (size_t)shape_elements(*y);
+  return STATUS_OK;
+}
+
+static Status open_concat(Network *n, const Step *step)
+{
+  Shape inputs[GRAPH_INPUTS_MOST];
+  for (int32_t i = 0; i < step->input_count; ++i)
+    inputs[i] = n->shapes[step->inputs[i]];
+  return concat_plan(inputs, step->input_count, &n->shapes[step->output]);
+}
+
+static Status open_step(Network *n, Step *step, OpBytes *bytes)
+{
+  const Shape x = n->shapes[step->inputs[0]];
+  Shape *y = &n->shapes[step->output];
+  switch (step->kind) {
+  case NODE_CONV2D: return open_conv2d(n, step, bytes);
+  case NODE_DECODER_CONV2D: return open_decoder(n, step, bytes);
+  case NODE_BATCH_NORM2D: return open_norm(n, step, bytes);
+  case NODE_MAX_POOL2D: return open_pool(n, step, bytes);
+  case NODE_ADD: return add_plan(x, n->shapes[step->inputs[1]], y);
+  case NODE_UPSAMPLE_NEAREST: return upsample_nearest_plan(x, y);
+  case NODE_CONCAT: return open_concat(n, step);
+  case NODE_RELU:
+  case NODE_INPUT: *y = x; return STATUS_OK;
+  }
+  return STATUS_OK;
+}
+
+static size_t aligned(size_t bytes)
+{
+  return (bytes + PIECE_ALIGNMENT_BYTES - 1) / PIECE_ALIGNMENT_BYTES * PIECE_ALIGNMENT_BYTES;
+}
+
+Status steps_open(Network *n)
+{
+  for (int32_t s = 0; s < n->step_count; ++s) {
+    Step *step = &n->steps[s];
+    OpBytes bytes = {0};
+    TRY(open_step(n, step, &bytes));
+    step->packed_offset = n->packed_bytes;
+    n->packed_bytes += aligned(bytes.packed);
+    if (bytes.scratch > n->scratch_bytes) n->scratch_bytes = bytes.scratch;
+    if (bytes.saved == 0) continue;
+    step->saved = n->piece_count;
+    const int32_t last = n->options.training ? 2 * n->step_count - 1 - s : s;
+    n->pieces[n->piece_count++] = (Piece){.bytes = bytes.saved, .first = s, .last = last};
+  }
+  return STATUS_OK;
+}
+
+void steps_close(Network *n)
+{
+  for (int32_t s = 0; s < n->step_count; ++s) {
+    if (n->steps[s].conv != NULL) n->backend->conv2d_close(n->steps[s].conv);
+    if (n->steps[s].decoder != NULL) n->backend->decoder_conv2d_close(n->steps[s].decoder);
+    if (n->steps[s].norm != NULL) n->backend->batch_norm2d_close(n->steps[s].norm);
+  }
+}
