@@ -102,7 +102,7 @@ static void wall_in(Planting *planting, const Object *house)
                    .main = colour,
                    .second = colour,
                    .salt = house->salt + (uint32_t)side};
-    (void)planting_place(planting, &wall, 0.2, 0.25);
+    (void)planting_place(planting, &wall, 0.2, 0.1);
   }
 }
 
@@ -171,7 +171,7 @@ static void plant_trees(Planting *planting, int tries, double least_m, double mo
     Object tree = make_tree(planting, least_m, most_m);
     tree.centre = planting_place_in_cell(planting);
     Object trunk = tree;
-    trunk.half_length_m = trunk.half_width_m = 0.62 * tree.half_length_m;
+    trunk.half_length_m = trunk.half_width_m = 0.42 * tree.half_length_m;
     bool free =
         street_clearance_m(planting->cell, street_from_world(planting->world, tree.centre)) > 0.3;
     for (size_t i = 0; free && i < planting->count; ++i)
