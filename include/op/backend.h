@@ -50,6 +50,9 @@ typedef struct BatchNorm2dParameters {
 typedef struct Backend {
   const char *name;
   int32_t channel_multiple; /* channels in memory are rounded up to it; 1 or 8 */
+  /* What activations are best in: bfloat16 where the device multiplies it fast, float16 on GPUs
+   * that only have that (inference), else float32. */
+  Element (*preferred_element)(const Device *device);
 
   /* y = conv(x, w) + bias … */
   Status (*conv2d_open)(Device *device, const Conv2dPlan *plan, Conv2dKernel **kernel,

@@ -6,6 +6,8 @@
  * all else. Complete, always built. */
 extern const Backend cpu_backend;
 
+Element preferred_element_cpu(const Device *device);
+
 Status conv2d_open_cpu(Device *device, const Conv2dPlan *plan, Conv2dKernel **kernel,
                        OpBytes *bytes);
 void conv2d_close_cpu(Conv2dKernel *kernel);

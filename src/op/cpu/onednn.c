@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "cpu_backend.h"
+
 static const double reference_flop_most = 2e8; /* what a reference kernel does in 0.2 s */
 
 Status onednn_status(dnnl_status_t status, const char *what)
@@ -17,6 +19,14 @@ Status onednn_status(dnnl_status_t status, const char *what)
 }
 
 #define TRY_ONEDNN(call, what) TRY(onednn_status((call), (what)))
+
+/* Processors without bfloat16 products emulate them, slower than float32. */
+Element preferred_element_cpu(const Device *device)
+{
+  const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+  return (isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16 ? ELEMENT_BF16
+                                                                                : ELEMENT_F32;
+}
 
 Status onednn_open(OneDnn *library)
 {

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "device/device.h"
+#include "job/job.h"
+#include "tensor/shape.h"
+
+/* Where and in what a tool computes. */
+typedef enum DeviceChoice { DEVICE_CHOICE_AUTO, DEVICE_CHOICE_CPU, DEVICE_CHOICE_GPU } DeviceChoice;
+#define DEVICE_CHOICES "auto|cpu|gpu"
+typedef enum PrecisionChoice {
+  PRECISION_AUTO,
+  PRECISION_FLOAT32,
+  PRECISION_BFLOAT16,
+  PRECISION_FLOAT16
+} PrecisionChoice;
+#define PRECISION_CHOICES "auto|float32|bfloat16|float16"
+
+/* Collective. Opens this rank's device: a GPU where there is one (ranks of a node share them out in
+ * turn), else the CPU; says which, how ranks are bound, and why no GPU is used. threads: of OpenMP
+ * on this rank, 0 for as many as it may use. All ranks succeed or none does. */
+Status compute_open(const Job *job, DeviceChoice choice, int64_t threads, Device **device);
+
+/* Local. The element type for a choice; auto is bfloat16 where the device computes it fast, else
+ * float32. Errors: STATUS_UNSUPPORTED for float16 on a CPU. */
+Status compute_element(const Device *device, PrecisionChoice choice, Element *element);
