@@ -76,8 +76,7 @@ GDALDatasetH fixture_raster(const char *path, const Grid *grid, const char *crs,
 void fixture_features(const char *path, const char *driver, const char *crs, const char *field,
                       OGRFieldType type, const FixtureFeature *features, size_t count)
 {
-  GDALDatasetH dataset =
-      GDALCreate(GDALGetDriverByName(driver), path, 0, 0, 0, GDT_Unknown, NULL);
+  GDALDatasetH dataset = GDALCreate(GDALGetDriverByName(driver), path, 0, 0, 0, GDT_Unknown, NULL);
   assert_non_null(dataset);
   OGRSpatialReferenceH system = open_crs(crs);
   OGRLayerH layer = GDALDatasetCreateLayer(dataset, "labels", system, wkbUnknown, NULL);

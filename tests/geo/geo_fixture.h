@@ -22,8 +22,8 @@ void fixture_path(const char *name, char path[FIXTURE_PATH_BYTES]);
 /* Whether the folder holds a file whose name begins so. */
 int fixture_holds(const char *beginning);
 
-/* A GeoTIFF of one type and band_count bands, channels last; options as "COMPRESS=LZW", ended by NULL,
- * or NULL. crs: "EPSG:3857" or "". Left open for more to be set; closed by GDALClose. */
+/* A GeoTIFF of one type and band_count bands, channels last; options as "COMPRESS=LZW", ended by
+ * NULL, or NULL. crs: "EPSG:3857" or "". Left open for more to be set; closed by GDALClose. */
 GDALDatasetH fixture_raster(const char *path, const Grid *grid, const char *crs, GDALDataType type,
                             int band_count, const void *pixels, char **options);
 

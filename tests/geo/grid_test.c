@@ -82,8 +82,10 @@ static void a_quarter_turn_moves_corners_onto_corners(void **state)
 static void cell_size_in_metres_undoes_the_web_mercator_scale(void **state)
 {
   /* Banepa: 0.149291 map units at 27.63 N are 0.132 m on the ground. */
-  const Grid mercator = {3072, 2560, {9519926.1248, 0.149291070869485, 0, 3202940.7962, 0,
-                                      -0.149291070869485}, "EPSG:3857"};
+  const Grid mercator = {3072,
+                         2560,
+                         {9519926.1248, 0.149291070869485, 0, 3202940.7962, 0, -0.149291070869485},
+                         "EPSG:3857"};
   double width_m, height_m;
   CHECK_OK(grid_cell_size_m(&mercator, &width_m, &height_m));
   /* The ellipsoid's radii there: N = 6382742 m and M = 6349046 m over the sphere's 6378137 m. */
