@@ -1,0 +1,60 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "geo/class_table.h"
+#include "geo/grid.h"
+#include "geo/pixel.h"
+
+/* Training chips on disk: images, which of their pixels are data, and the class of each. One HDF5
+ * file (with the ranks' shards beside it), or the folder that ArcGIS calls Classified_Tiles; a
+ * reader need not know which. */
+typedef struct ChipSet ChipSet;
+
+/* Counts of one class over all chips. */
+typedef struct ChipClass {
+  ClassEntry entry;    /* 0: pixels without a label */
+  int64_t pixel_count; /* of valid pixels */
+  int64_t chip_count;  /* chips that hold it */
+} ChipClass;
+
+/* Over the valid pixels of all chips, in the raster's values. */
+typedef struct ChipBand {
+  char name[64];
+  double least, most, mean, standard_deviation;
+  int64_t pixel_count;
+} ChipBand;
+
+typedef struct ChipSetInfo {
+  int64_t chip_count;
+  int32_t width_px, height_px;
+  int32_t band_count;
+  PixelType pixel;
+  bool labels_are_wide; /* class values over 255 occur: labels in memory are uint16 either way */
+  bool unlabelled_is_background; /* labels were features: where none is, is background; else nobody
+                                    knows (a class raster) */
+  double cell_size_m;            /* 0: unknown */
+  char *crs_wkt;
+  ChipBand *bands;
+  ChipClass *classes; /* by value, 0 first */
+  int32_t class_count;
+} ChipSetInfo;
+
+/* The ground that a chip covers: its bounding box in pixels of its raster. */
+typedef struct ChipPlace {
+  int32_t raster; /* chips of different rasters never overlap */
+  int64_t x_px, y_px, width_px, height_px;
+} ChipPlace;
+
+/* path: the .h5 file or the folder. Errors: STATUS_IO, STATUS_BAD_INPUT (a file that is missing,
+ * truncated or of other size). */
+Status chip_set_open(const char *path, ChipSet **set);
+void chip_set_close(ChipSet *set); /* accepts NULL */
+const ChipSetInfo *chip_set_info(const ChipSet *set);
+ChipPlace chip_set_place(const ChipSet *set, int64_t chip);
+
+/* image: height x width x bands of the pixel type; valid: height x width, 1 = data; labels: height
+ * x width class values. May be called from several threads. */
+Status chip_set_read(ChipSet *set, int64_t chip, void *image, uint8_t *valid, uint16_t *labels);
