@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The learning rate of each step, and for one-cycle the momentum (SGD's, AdamW's beta1) that goes
@@ -19,6 +20,7 @@ typedef struct Schedule {
   double rate; /* the highest */
   int64_t step_count;
   int64_t warm_up_steps;
+  bool cycle_momentum; /* one_cycle: as above; else the momentum stays */
 } Schedule;
 
 /* step counts from 0; past the last step the last rate stays. */

@@ -42,5 +42,6 @@ double schedule_rate(const Schedule *s, int64_t step)
 
 double schedule_momentum(const Schedule *s, int64_t step, double momentum)
 {
-  return s->kind == SCHEDULE_ONE_CYCLE ? cycle(s, step, 0.95, 0.85, 0.95) : momentum;
+  return s->kind == SCHEDULE_ONE_CYCLE && s->cycle_momentum ? cycle(s, step, 0.95, 0.85, 0.95)
+                                                            : momentum;
 }
