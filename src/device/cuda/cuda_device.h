@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cuda_runtime_api.h>
+#include <stdbool.h>
+
+#include "base/status.h"
+#include "device/device.h"
+
+/* What the plug-in's parts share about one GPU: device_driver() of a GPU's Device is one of these.
+ * Read by both compilers. */
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct CudaDevice {
+  int gpu;
+  int compute_capability; /* 90 for sm_90 */
+  char name[96];
+  cudaStream_t stream; /* all compute, in order */
+  /* What the ops keep per device (cuDNN's handle and engines); made by the first that wants it. */
+  void *ops;
+  void (*close_ops)(void *ops);
+  /* Asked while synchronize waits, so that a lost rank does not hang the others; NULL: nothing. */
+  Status (*watch)(void *watched);
+  void *watched;
+} CudaDevice;
+
+/* STATUS_OK, STATUS_NO_MEMORY, or STATUS_DEVICE with CUDA's name and words for the code. */
+Status cuda_status(cudaError_t code, const char *what);
+CudaDevice *cuda_device_of(const Device *device);
+/* The compute stream; makes its GPU the calling thread's current one. */
+cudaStream_t cuda_stream_of(const Device *device);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,388 @@
+#include "columns.cuh"
+
+#include "batch_norm2d_element.h"
+#include "relu_element.h"
+
+/* Both passes are: sums by slice (partial), one small kernel that adds the slices and makes the
+ * factors of each channel, and one pass over the tensors that uses them. saved: mean, then rstd of
+ * the channels in memory. scratch: partial, then the factors, then
+ * two sums per channel. */
+struct BatchNorm2dKernel {
+  Device *device;
+  BatchNorm2dPlan plan;
+};
+
+/* What the last pass multiplies with, channels float32 each; 0 in padded channels. */
+typedef struct Factors {
+  float *mean;
+  float *scale; /* weight * rstd */
+  float *bias;
+  float *rstd;         /* backward only, like the next two */
+  float *mean_dz;      /* sum dz / count */
+  float *mean_dz_xhat; /* sum dz xhat / count */
+} Factors;
+
+enum { FACTORS = 6, OWN_SUMS = 2 };
+
+static Factors factors_in(const BatchNorm2dKernel *kernel, void *scratch)
+{
+  const Shape x = kernel->plan.x;
+  float *first = (float *)((char *)scratch + cuda_aligned(columns_partial_bytes(x)));
+  Factors factors;
+  factors.mean = first;
+  factors.scale = first + x.channels;
+  factors.bias = first + 2 * (size_t)x.channels;
+  factors.rstd = first + 3 * (size_t)x.channels;
+  factors.mean_dz = first + 4 * (size_t)x.channels;
+  factors.mean_dz_xhat = first + 5 * (size_t)x.channels;
+  return factors;
+}
+
+/* This rank's sums, where no other rank's are wanted. */
+static float *sums_in(const BatchNorm2dKernel *kernel, void *scratch)
+{
+  return factors_in(kernel, scratch).mean + FACTORS * (size_t)kernel->plan.x.channels;
+}
+
+Status batch_norm2d_open_cuda(Device *device, const BatchNorm2dPlan *plan,
+                              BatchNorm2dKernel **kernel, OpBytes *bytes)
+{
+  void *memory = NULL;
+  *kernel = NULL;
+  if (plan->x.channels % CUDA_CHANNEL_MULTIPLE != 0)
+    return status_set(STATUS_BAD_SHAPE,
+                      "batch_norm2d: %d channels in memory, on a GPU they are "
+                      "padded to multiples of 8",
+                      plan->x.channels);
+  TRY(memory_allocate(1, sizeof(BatchNorm2dKernel), "a batch norm", &memory));
+  *kernel = (BatchNorm2dKernel *)memory;
+  (*kernel)->device = device;
+  (*kernel)->plan = *plan;
+  const size_t vector_bytes = (size_t)plan->x.channels * sizeof(float);
+  memset(bytes, 0, sizeof *bytes);
+  bytes->saved = 2 * vector_bytes;
+  bytes->scratch =
+      cuda_aligned(columns_partial_bytes(plan->x)) + (FACTORS + OWN_SUMS) * vector_bytes;
+  return STATUS_OK;
+}
+
+void batch_norm2d_close_cuda(BatchNorm2dKernel *kernel)
+{
+  memory_free(kernel);
+}
+
+/* Sums about the running mean. */
+template <typename T>
+__global__ void sums_kernel(Columns cut, int32_t channels, const float *running_mean, const T *x,
+                            float *partial)
+{
+  float mine[SUMS_MOST] = {0.0F};
+  const int32_t column = columns_column();
+  if (column < cut.columns) {
+    float shift[8];
+#pragma unroll
+    for (int k = 0; k < 8; ++k)
+      shift[k] = column * 8 + k < channels ? running_mean[column * 8 + k] : 0.0F;
+    for (int64_t pixel = columns_first(cut); pixel < columns_end(cut); pixel += blockDim.y) {
+      const Eight here = load8(x + pixel * cut.channels + column * 8);
+#pragma unroll
+      for (int k = 0; k < 8; ++k) {
+        const float offset = here.v[k] - shift[k];
+        mine[k] += offset;
+        mine[8 + k] += offset * offset;
+      }
+    }
+  }
+  columns_reduce(cut, mine, partial);
+}
+
+/* sums (channels, then channels more) from the slices. */
+__global__ void write_sums_kernel(Columns cut, int32_t channels, const float *partial, float *sums)
+{
+  const Totals totals = columns_totals(cut, partial);
+  if (!totals_owner(channels)) return;
+  sums[totals_channel()] = (float)totals.first;
+  sums[channels + totals_channel()] = (float)totals.second;
+}
+
+/* Mean and variance of a channel from its sums; the running ones follow. */
+__device__ inline BatchNorm2dMoments follow(BatchNorm2d norm, BatchNorm2dParameters parameters,
+                                            int32_t channel, Totals totals, int64_t count)
+{
+  const float mean = parameters.running_mean[channel];
+  const float variance = parameters.running_var[channel];
+  const BatchNorm2dMoments moments = batch_norm2d_moments(totals.first, totals.second, mean, count);
+  parameters.running_mean[channel] = batch_norm2d_running(mean, moments.mean, norm.momentum);
+  parameters.running_var[channel] =
+      batch_norm2d_running(variance, batch_norm2d_unbiased(moments.variance, count), norm.momentum);
+  return moments;
+}
+
+/* Statistics of each channel, from sums where given, else from the slices, or the running ones
+ * where frozen; then what backward and the last pass need. */
+__global__ void statistics_kernel(Columns cut, BatchNorm2d norm, BatchNorm2dParameters parameters,
+                                  const float *partial, const float *sums, int64_t count,
+                                  float *saved, Factors factors)
+{
+  Totals totals = {0.0, 0.0};
+  if (!norm.frozen && sums == NULL) totals = columns_totals(cut, partial);
+  if (!totals_owner(cut.channels)) return;
+  const int32_t channel = totals_channel();
+  BatchNorm2dMoments moments = {0.0F, 0.0F};
+  float rstd = 0.0F;
+  float scale = 0.0F;
+  float bias = 0.0F;
+  if (channel < norm.channels) {
+    if (norm.frozen) {
+      moments.mean = parameters.running_mean[channel];
+      moments.variance = parameters.running_var[channel];
+    } else {
+      if (sums != NULL) {
+        totals.first = (double)sums[channel];
+        totals.second = (double)sums[norm.channels + channel];
+      }
+      moments = follow(norm, parameters, channel, totals, count);
+    }
+    rstd = batch_norm2d_rstd(moments.variance, norm.eps);
+    scale = parameters.weight[channel] * rstd;
+    bias = parameters.bias[channel];
+  }
+  saved[channel] = moments.mean;
+  saved[cut.channels + channel] = rstd;
+  factors.mean[channel] = moments.mean;
+  factors.scale[channel] = scale;
+  factors.bias[channel] = bias;
+}
+
+/* add may be NULL. */
+template <typename T>
+__global__ void normalise_kernel(Columns cut, Factors factors, bool relu, const T *x, const T *add,
+                                 T *y)
+{
+  const int32_t column = columns_column();
+  if (column >= cut.columns) return;
+  const Eight mean = load8(factors.mean + column * 8);
+  const Eight scale = load8(factors.scale + column * 8);
+  const Eight bias = load8(factors.bias + column * 8);
+  for (int64_t pixel = columns_first(cut); pixel < columns_end(cut); pixel += blockDim.y) {
+    const int64_t at = pixel * cut.channels + column * 8;
+    Eight here = load8(x + at);
+#pragma unroll
+    for (int k = 0; k < 8; ++k)
+      here.v[k] = batch_norm2d_element(here.v[k], mean.v[k], scale.v[k], bias.v[k]);
+    if (add != NULL) {
+      const Eight residual = load8(add + at);
+#pragma unroll
+      for (int k = 0; k < 8; ++k)
+        here.v[k] += residual.v[k];
+    }
+    if (relu) {
+#pragma unroll
+      for (int k = 0; k < 8; ++k)
+        here.v[k] = relu_element(here.v[k]);
+    }
+    store8(y + at, here);
+  }
+}
+
+static void issue_sums(BatchNorm2dKernel *kernel, BatchNorm2dParameters parameters, const void *x,
+                       float *partial)
+{
+  const Columns cut = columns_for_sums(kernel->plan.x);
+  const cudaStream_t stream = cuda_stream_of(kernel->device);
+  BY_ELEMENT(kernel->plan.x.element, T,
+             sums_kernel<<<columns_grid(cut), columns_block(cut), 0, stream>>>(
+                 cut, kernel->plan.norm.channels, parameters.running_mean, (const T *)x, partial));
+  launched(kernel->device, "sums of batch norm");
+}
+
+static void issue_forward(BatchNorm2dKernel *kernel, BatchNorm2dParameters parameters,
+                          const float *sums, int64_t count, const void *x, const void *add, void *y,
+                          void *saved, void *scratch)
+{
+  const BatchNorm2d norm = kernel->plan.norm;
+  const Shape shape = kernel->plan.x;
+  const Factors factors = factors_in(kernel, scratch);
+  const cudaStream_t stream = cuda_stream_of(kernel->device);
+  statistics_kernel<<<totals_grid(shape.channels), totals_block(), 0, stream>>>(
+      columns_for_sums(shape), norm, parameters, (const float *)scratch, sums, count,
+      (float *)saved, factors);
+  launched(kernel->device, "statistics of batch norm");
+  const Columns cut = columns_for_map(shape);
+  BY_ELEMENT(shape.element, T,
+             normalise_kernel<<<columns_grid(cut), columns_block(cut), 0, stream>>>(
+                 cut, factors, norm.relu, (const T *)x, norm.add ? (const T *)add : NULL, (T *)y));
+  launched(kernel->device, "batch norm");
+}
+
+void batch_norm2d_forward_cuda(BatchNorm2dKernel *kernel, BatchNorm2dParameters parameters,
+                               const void *x, const void *add, void *y, void *saved, void *scratch)
+{
+  if (!kernel->plan.norm.frozen) issue_sums(kernel, parameters, x, (float *)scratch);
+  issue_forward(kernel, parameters, NULL, shape_pixels(kernel->plan.x), x, add, y, saved, scratch);
+}
+
+void batch_norm2d_sums_cuda(BatchNorm2dKernel *kernel, BatchNorm2dParameters parameters,
+                            const void *x, float *sums, void *scratch)
+{
+  const int32_t channels = kernel->plan.norm.channels;
+  issue_sums(kernel, parameters, x, (float *)scratch);
+  write_sums_kernel<<<totals_grid(channels), totals_block(), 0, cuda_stream_of(kernel->device)>>>(
+      columns_for_sums(kernel->plan.x), channels, (const float *)scratch, sums);
+  launched(kernel->device, "sums of batch norm");
+}
+
+void batch_norm2d_forward_from_sums_cuda(BatchNorm2dKernel *kernel,
+                                         BatchNorm2dParameters parameters, const float *sums,
+                                         int64_t count_all_ranks, const void *x, const void *add,
+                                         void *y, void *saved, void *scratch)
+{
+  issue_forward(kernel, parameters, sums, count_all_ranks, x, add, y, saved, scratch);
+}
+
+/* The gradient behind add and relu; y is NULL without relu. */
+template <typename T> __device__ inline Eight load_dz(const T *y, const T *dy, int64_t at)
+{
+  Eight dz = load8(dy + at);
+  if (y != NULL) {
+    const Eight output = load8(y + at);
+#pragma unroll
+    for (int k = 0; k < 8; ++k)
+      dz.v[k] = relu_gradient_element(output.v[k], dz.v[k]);
+  }
+  return dz;
+}
+
+/* Sums of dz and of dz xhat. */
+template <typename T>
+__global__ void gradient_sums_kernel(Columns cut, const float *saved, const T *x, const T *y,
+                                     const T *dy, float *partial)
+{
+  float mine[SUMS_MOST] = {0.0F};
+  const int32_t column = columns_column();
+  if (column < cut.columns) {
+    const Eight mean = load8(saved + column * 8);
+    const Eight rstd = load8(saved + cut.channels + column * 8);
+    for (int64_t pixel = columns_first(cut); pixel < columns_end(cut); pixel += blockDim.y) {
+      const int64_t at = pixel * cut.channels + column * 8;
+      const Eight here = load8(x + at);
+      const Eight dz = load_dz(y, dy, at);
+#pragma unroll
+      for (int k = 0; k < 8; ++k) {
+        mine[k] += dz.v[k];
+        mine[8 + k] += dz.v[k] * ((here.v[k] - mean.v[k]) * rstd.v[k]);
+      }
+    }
+  }
+  columns_reduce(cut, mine, partial);
+}
+
+/* Adds this rank's sums to the gradients of weight and bias, and writes them to sums. */
+__global__ void gradient_totals_kernel(Columns cut, int32_t channels, const float *partial,
+                                       float *dweight, float *dbias, float *sums)
+{
+  const Totals totals = columns_totals(cut, partial);
+  if (!totals_owner(channels)) return;
+  const int32_t channel = totals_channel();
+  dbias[channel] += (float)totals.first;
+  dweight[channel] += (float)totals.second;
+  sums[channel] = (float)totals.first;
+  sums[channels + channel] = (float)totals.second;
+}
+
+/* sums is NULL where the statistics were frozen. */
+__global__ void gradient_factors_kernel(int32_t channels_in_memory, BatchNorm2d norm,
+                                        const float *weight, const float *saved, const float *sums,
+                                        int64_t count, Factors factors)
+{
+  const int32_t channel = (int32_t)thread_index();
+  if (channel >= channels_in_memory) return;
+  const bool real = channel < norm.channels;
+  const float rstd = saved[channels_in_memory + channel];
+  factors.mean[channel] = saved[channel];
+  factors.rstd[channel] = rstd;
+  factors.scale[channel] = real ? weight[channel] * rstd : 0.0F;
+  factors.mean_dz[channel] =
+      real && sums != NULL ? (float)((double)sums[channel] / (double)count) : 0.0F;
+  factors.mean_dz_xhat[channel] =
+      real && sums != NULL ? (float)((double)sums[norm.channels + channel] / (double)count) : 0.0F;
+}
+
+/* dadd is NULL without a residual. */
+template <typename T>
+__global__ void gradient_kernel(Columns cut, Factors factors, const T *x, const T *y, const T *dy,
+                                T *dx, T *dadd, Write write_dadd)
+{
+  const int32_t column = columns_column();
+  if (column >= cut.columns) return;
+  const Eight mean = load8(factors.mean + column * 8);
+  const Eight rstd = load8(factors.rstd + column * 8);
+  const Eight scale = load8(factors.scale + column * 8);
+  const Eight mean_dz = load8(factors.mean_dz + column * 8);
+  const Eight mean_dz_xhat = load8(factors.mean_dz_xhat + column * 8);
+  for (int64_t pixel = columns_first(cut); pixel < columns_end(cut); pixel += blockDim.y) {
+    const int64_t at = pixel * cut.channels + column * 8;
+    const Eight here = load8(x + at);
+    const Eight dz = load_dz(y, dy, at);
+    Eight slope;
+#pragma unroll
+    for (int k = 0; k < 8; ++k)
+      slope.v[k] = batch_norm2d_gradient_element(dz.v[k], (here.v[k] - mean.v[k]) * rstd.v[k],
+                                                 scale.v[k], mean_dz.v[k], mean_dz_xhat.v[k]);
+    store8(dx + at, slope);
+    if (dadd != NULL) put8(dadd + at, dz, write_dadd);
+  }
+}
+
+void batch_norm2d_backward_sums_cuda(BatchNorm2dKernel *kernel, const void *x, const void *y,
+                                     const void *dy, const void *saved, float *dweight,
+                                     float *dbias, float *sums, void *scratch)
+{
+  const BatchNorm2d norm = kernel->plan.norm;
+  const Columns cut = columns_for_sums(kernel->plan.x);
+  const cudaStream_t stream = cuda_stream_of(kernel->device);
+  BY_ELEMENT(kernel->plan.x.element, T,
+             gradient_sums_kernel<<<columns_grid(cut), columns_block(cut), 0, stream>>>(
+                 cut, (const float *)saved, (const T *)x, norm.relu ? (const T *)y : NULL,
+                 (const T *)dy, (float *)scratch));
+  launched(kernel->device, "sums of batch norm backward");
+  gradient_totals_kernel<<<totals_grid(norm.channels), totals_block(), 0, stream>>>(
+      cut, norm.channels, (const float *)scratch, dweight, dbias, sums);
+  launched(kernel->device, "gradients of batch norm");
+}
+
+void batch_norm2d_backward_from_sums_cuda(BatchNorm2dKernel *kernel,
+                                          BatchNorm2dParameters parameters, const float *sums,
+                                          int64_t count_all_ranks, const void *x, const void *y,
+                                          const void *dy, const void *saved, void *dx, void *dadd,
+                                          Write write_dadd, void *scratch)
+{
+  const BatchNorm2d norm = kernel->plan.norm;
+  const Shape shape = kernel->plan.x;
+  const Factors factors = factors_in(kernel, scratch);
+  const cudaStream_t stream = cuda_stream_of(kernel->device);
+  gradient_factors_kernel<<<blocks_for(shape.channels), THREADS, 0, stream>>>(
+      shape.channels, norm, parameters.weight, (const float *)saved, sums, count_all_ranks,
+      factors);
+  launched(kernel->device, "factors of batch norm backward");
+  const Columns cut = columns_for_map(shape);
+  BY_ELEMENT(shape.element, T,
+             gradient_kernel<<<columns_grid(cut), columns_block(cut), 0, stream>>>(
+                 cut, factors, (const T *)x, norm.relu ? (const T *)y : NULL, (const T *)dy,
+                 (T *)dx, norm.add ? (T *)dadd : NULL, write_dadd));
+  launched(kernel->device, "batch norm backward");
+}
+
+void batch_norm2d_backward_cuda(BatchNorm2dKernel *kernel, BatchNorm2dParameters parameters,
+                                const void *x, const void *y, const void *dy, const void *saved,
+                                void *dx, void *dadd, Write write_dadd, float *dweight,
+                                float *dbias, void *scratch)
+{
+  float *sums = NULL;
+  if (!kernel->plan.norm.frozen) {
+    sums = sums_in(kernel, scratch);
+    batch_norm2d_backward_sums_cuda(kernel, x, y, dy, saved, dweight, dbias, sums, scratch);
+  }
+  batch_norm2d_backward_from_sums_cuda(kernel, parameters, sums, shape_pixels(kernel->plan.x), x, y,
+                                       dy, saved, dx, dadd, write_dadd, scratch);
+}

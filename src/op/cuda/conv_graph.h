@@ -1,0 +1,44 @@
+#pragma once
+
+#include "cudnn_descriptor.h"
+#include "op/conv2d.h"
+
+/* The operation graphs of a convolution. All tensors are channels last; weights are out_channels x
+ * kernel_height x kernel_width x in_channels / groups in x's element, padded channels included. */
+typedef enum ConvPass {
+  CONV_FORWARD,        /* x, w -> y */
+  CONV_FORWARD_FUSED,  /* x, w, add, bias -> y, in the order that ready-made engines know:
+                          relu((conv + add) + bias), all in x's element */
+  CONV_BACKWARD_DATA,  /* dy, w -> dx */
+  CONV_BACKWARD_WEIGHT /* x, dy -> dw, in x's element */
+} ConvPass;
+
+/* What makes two graphs the same. */
+typedef struct ConvGraph {
+  ConvPass pass;
+  Shape x; /* or dx */
+  Shape y; /* or dy; y.channels are those of memory, as are x's */
+  int32_t kernel_height;
+  int32_t kernel_width;
+  int32_t stride;
+  int32_t pad;
+  int32_t dilation;
+  int32_t groups;
+  bool bias; /* these three: CONV_FORWARD_FUSED only */
+  bool add;
+  bool relu;
+} ConvGraph;
+
+/* Names of tensors in a graph, for the variant pack. */
+enum { CONV_X = 'x', CONV_W = 'w', CONV_Y = 'y', CONV_BIAS = 'b', CONV_ADD = 'z' };
+
+ConvGraph conv_graph_of(const Conv2dPlan *plan, ConvPass pass);
+bool conv_graph_equal(const ConvGraph *a, const ConvGraph *b);
+/* w as a tensor: images are y's channels. */
+Shape conv_graph_weights(const ConvGraph *graph);
+/* For messages: "backward weight 3 x 3 …". Returns text. */
+const char *conv_graph_text(const ConvGraph *graph, char text[160]);
+
+/* Builds and finalizes; everything is in the bag. Errors: STATUS_DEVICE. */
+Status conv_graph_build(const ConvGraph *graph, CudnnBag *bag,
+                        cudnnBackendDescriptor_t *operation_graph);

@@ -1,0 +1,120 @@
+#pragma once
+
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#include "op/backend.h"
+
+/* The CUDA twins of the ops: cuDNN's graphs for convolutions, own kernels around the shared element
+ * functions for all else. All tensors have channels in multiples of 8 and start at multiples of 16
+ * bytes; float32 vectors of parameters may start anywhere. Every function issues work on the
+ * device's compute stream, and gives a failure to device_fail. */
+extern const Backend quadrat_cuda_backend;
+
+enum { CUDA_CHANNEL_MULTIPLE = 8, CUDA_ALIGNMENT_BYTES = 256 };
+
+static inline size_t cuda_aligned(size_t bytes)
+{
+  return (bytes + CUDA_ALIGNMENT_BYTES - 1) / CUDA_ALIGNMENT_BYTES * CUDA_ALIGNMENT_BYTES;
+}
+
+Status conv2d_open_cuda(Device *device, const Conv2dPlan *plan, Conv2dKernel **kernel,
+                        OpBytes *bytes);
+void conv2d_close_cuda(Conv2dKernel *kernel);
+void conv2d_pack_cuda(Conv2dKernel *kernel, const float *weight, const float *bias, void *packed);
+void conv2d_forward_cuda(Conv2dKernel *kernel, const void *packed, const void *x, const void *add,
+                         void *y, void *scratch);
+void conv2d_backward_data_cuda(Conv2dKernel *kernel, const void *packed, const void *dy, void *dx,
+                               Write write, void *scratch);
+void conv2d_backward_weight_cuda(Conv2dKernel *kernel, const void *x, const void *dy,
+                                 float *dweight, float *dbias, void *scratch);
+
+Status decoder_conv2d_open_cuda(Device *device, const DecoderConv2dPlan *plan,
+                                DecoderConv2dKernel **kernel, OpBytes *bytes);
+void decoder_conv2d_close_cuda(DecoderConv2dKernel *kernel);
+void decoder_conv2d_pack_cuda(DecoderConv2dKernel *kernel, const float *weight, const float *bias,
+                              void *packed);
+void decoder_conv2d_forward_cuda(DecoderConv2dKernel *kernel, const void *packed, const void *a,
+                                 const void *skip, void *y, void *scratch);
+void decoder_conv2d_backward_data_cuda(DecoderConv2dKernel *kernel, const void *packed,
+                                       const void *dy, void *da, Write write_da, void *dskip,
+                                       Write write_dskip, void *scratch);
+void decoder_conv2d_backward_weight_cuda(DecoderConv2dKernel *kernel, const void *a,
+                                         const void *skip, const void *dy, float *dweight,
+                                         float *dbias, void *scratch);
+
+Status batch_norm2d_open_cuda(Device *device, const BatchNorm2dPlan *plan,
+                              BatchNorm2dKernel **kernel, OpBytes *bytes);
+void batch_norm2d_close_cuda(BatchNorm2dKernel *kernel);
+void batch_norm2d_forward_cuda(BatchNorm2dKernel *kernel, BatchNorm2dParameters parameters,
+                               const void *x, const void *add, void *y, void *saved, void *scratch);
+void batch_norm2d_sums_cuda(BatchNorm2dKernel *kernel, BatchNorm2dParameters parameters,
+                            const void *x, float *sums, void *scratch);
+void batch_norm2d_forward_from_sums_cuda(BatchNorm2dKernel *kernel,
+                                         BatchNorm2dParameters parameters, const float *sums,
+                                         int64_t count_all_ranks, const void *x, const void *add,
+                                         void *y, void *saved, void *scratch);
+void batch_norm2d_backward_cuda(BatchNorm2dKernel *kernel, BatchNorm2dParameters parameters,
+                                const void *x, const void *y, const void *dy, const void *saved,
+                                void *dx, void *dadd, Write write_dadd, float *dweight,
+                                float *dbias, void *scratch);
+void batch_norm2d_backward_sums_cuda(BatchNorm2dKernel *kernel, const void *x, const void *y,
+                                     const void *dy, const void *saved, float *dweight,
+                                     float *dbias, float *sums, void *scratch);
+void batch_norm2d_backward_from_sums_cuda(BatchNorm2dKernel *kernel,
+                                          BatchNorm2dParameters parameters, const float *sums,
+                                          int64_t count_all_ranks, const void *x, const void *y,
+                                          const void *dy, const void *saved, void *dx, void *dadd,
+                                          Write write_dadd, void *scratch);
+
+void max_pool2d_forward_cuda(Device *device, MaxPool2d pool, Shape x_shape, const void *x,
+                             Shape y_shape, void *y, uint8_t *winner);
+void max_pool2d_backward_cuda(Device *device, MaxPool2d pool, Shape x_shape, void *dx,
+                              Shape y_shape, const void *dy, const uint8_t *winner, Write write);
+void relu_forward_cuda(Device *device, Shape shape, const void *x, void *y);
+void relu_backward_cuda(Device *device, Shape shape, const void *y, const void *dy, void *dx,
+                        Write write);
+void add_forward_cuda(Device *device, Shape shape, const void *a, const void *b, void *y);
+void accumulate_cuda(Device *device, Shape shape, const void *dy, void *dx, Write write);
+void upsample_nearest_forward_cuda(Device *device, Shape x_shape, const void *x, Shape y_shape,
+                                   int32_t channel_offset, void *y);
+void upsample_nearest_backward_cuda(Device *device, Shape x_shape, void *dx, Shape y_shape,
+                                    int32_t channel_offset, const void *dy, Write write);
+void concat_forward_cuda(Device *device, Shape x_shape, const void *x, Shape y_shape,
+                         int32_t channel_offset, void *y);
+void concat_backward_cuda(Device *device, Shape x_shape, void *dx, Shape y_shape,
+                          int32_t channel_offset, const void *dy, Write write);
+void convert_cuda(Device *device, int64_t count, Element x_element, const void *x,
+                  Element y_element, void *y);
+void normalize_cuda(Device *device, Shape x_shape, const void *x, const uint8_t *valid,
+                    const float *mean, const float *inverse_std, Shape y_shape, void *y);
+
+size_t segmentation_loss_scratch_bytes_cuda(SegmentationLoss loss, Shape logits_shape);
+void segmentation_loss_sums_cuda(Device *device, SegmentationLoss loss, const float *class_weights,
+                                 Shape logits_shape, const void *logits, const uint8_t *labels,
+                                 float *sums, void *scratch);
+void segmentation_loss_backward_cuda(Device *device, SegmentationLoss loss,
+                                     const float *class_weights, const float *sums, float scale,
+                                     Shape logits_shape, const void *logits, const uint8_t *labels,
+                                     void *dlogits);
+void softmax_cuda(Device *device, Shape logits_shape, const void *logits, int32_t class_count,
+                  float *probabilities);
+void argmax_cuda(Device *device, Shape logits_shape, const void *logits, int32_t class_count,
+                 uint8_t *classes);
+void confusion_cuda(Device *device, int64_t count, const uint8_t *classes, const uint8_t *labels,
+                    int32_t class_count, int64_t *counts);
+size_t clip_scratch_bytes_cuda(int64_t count);
+void clip_scale_cuda(Device *device, int64_t count, const float *g, float norm_limit, float *norm,
+                     float *scale, void *scratch);
+void sgd_step_cuda(Device *device, SgdStep step, int64_t count, const float *scale, const float *g,
+                   float *w, float *v);
+void adamw_step_cuda(Device *device, AdamwStep step, int64_t count, const float *scale,
+                     const float *g, float *w, float *m, float *v);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,113 @@
+#include "cudnn_context.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "cuda_device.h"
+
+typedef struct Choice Choice;
+
+struct Choice {
+  ConvGraph graph;
+  ConvEngine *engine;
+  Choice *next;
+};
+
+struct CudnnContext {
+  cudnnHandle_t handle;
+  CudnnBag bag;
+  cudnnBackendDescriptor_t properties;
+  bool allow_tf32;
+  Choice *choices;
+};
+
+/* What most engines ask for is little; the few that want more must not decide the memory plan while
+ * others can do the work. */
+static const size_t workspace_bytes[] = {(size_t)256 << 20, (size_t)1 << 30, (size_t)8 << 30};
+
+static void close_context(void *ops)
+{
+  CudnnContext *context = ops;
+  if (context == NULL) return;
+  while (context->choices != NULL) {
+    Choice *choice = context->choices;
+    context->choices = choice->next;
+    conv_engine_close(choice->engine);
+    memory_free(choice);
+  }
+  cudnn_bag_empty(&context->bag);
+  if (context->handle != NULL) (void)cudnnDestroy(context->handle);
+  memory_free(context);
+}
+
+static Status fill(CudnnContext *context, CudaDevice *device)
+{
+  const char *tf32 = getenv("QUADRAT_ALLOW_TF32");
+  context->allow_tf32 = tf32 != NULL && strcmp(tf32, "1") == 0;
+  TRY(cuda_status(cudaSetDevice(device->gpu), "choose the GPU"));
+  TRY(cudnn_status(cudnnCreate(&context->handle), "open the library"));
+  TRY(cudnn_status(cudnnSetStream(context->handle, device->stream), "set the stream"));
+  return device_properties_of_gpu(device->gpu, &context->bag, &context->properties);
+}
+
+Status cudnn_context_of(Device *device, CudnnContext **context)
+{
+  CudaDevice *cuda = cuda_device_of(device);
+  *context = cuda->ops;
+  if (*context != NULL) return STATUS_OK;
+  void *memory = NULL;
+  TRY(memory_allocate(1, sizeof **context, "cuDNN", &memory));
+  const Status status = fill(memory, cuda);
+  if (status != STATUS_OK) {
+    close_context(memory);
+    return status;
+  }
+  cuda->ops = memory;
+  cuda->close_ops = close_context;
+  *context = memory;
+  return STATUS_OK;
+}
+
+static Status choose(const CudnnContext *context, const ConvGraph *graph, ConvEngine **engine)
+{
+  Status status = STATUS_OK;
+  for (size_t i = 0; i < sizeof workspace_bytes / sizeof *workspace_bytes; ++i) {
+    const EngineRule rule = {.workspace_most_bytes = workspace_bytes[i],
+                             .allow_tf32 = context->allow_tf32};
+    status = conv_engine_choose(graph, context->properties, rule, engine);
+    if (status != STATUS_UNSUPPORTED) return status;
+  }
+  return status;
+}
+
+Status cudnn_context_engine(CudnnContext *context, const ConvGraph *graph,
+                            const ConvEngine **engine)
+{
+  for (const Choice *choice = context->choices; choice != NULL; choice = choice->next)
+    if (conv_graph_equal(&choice->graph, graph)) {
+      *engine = choice->engine;
+      return STATUS_OK;
+    }
+  void *memory = NULL;
+  ConvEngine *chosen = NULL;
+  *engine = NULL;
+  const Status status = choose(context, graph, &chosen);
+  if (status != STATUS_OK) return status;
+  if (memory_allocate(1, sizeof(Choice), "an engine", &memory) != STATUS_OK) {
+    conv_engine_close(chosen);
+    return STATUS_NO_MEMORY;
+  }
+  Choice *choice = memory;
+  *choice = (Choice){.graph = *graph, .engine = chosen, .next = context->choices};
+  context->choices = choice;
+  *engine = chosen;
+  return STATUS_OK;
+}
+
+void cudnn_context_run(Device *device, const ConvEngine *engine, ConvOperands operands)
+{
+  const CudnnContext *context = cuda_device_of(device)->ops;
+  (void)cuda_stream_of(device); /* makes the GPU current */
+  device_fail(device, conv_engine_run(engine, context->handle, operands));
+}
