@@ -15,7 +15,7 @@ static int rank_count(void)
   return comm_rank_count(ranks_world);
 }
 
-static void every_rank_has_a_place_in_the_job_and_on_its_node(void **state)
+static void every_rank_has_a_place_in_the_job(void **state)
 {
   int64_t seen[4] = {0};
   assert_in_range(rank(), 0, rank_count() - 1);
@@ -24,9 +24,30 @@ static void every_rank_has_a_place_in_the_job_and_on_its_node(void **state)
   CHECK_OK(comm_reduce_int64(ranks_world, COMM_SUM, seen, 4));
   for (int i = 0; i < 4; ++i)
     assert_int_equal(seen[i], i < rank_count() ? 1 : 0);
-  /* Tests run on one machine, so the node is the job. */
-  assert_int_equal(comm_rank_on_node(ranks_world), rank());
-  assert_int_equal(comm_rank_count_on_node(ranks_world), rank_count());
+}
+
+typedef struct Place {
+  char host[64];
+  int rank_on_node;
+  int rank_count_on_node;
+} Place;
+
+static void ranks_of_one_host_are_counted_as_one_node(void **state)
+{
+  Place mine = {.rank_on_node = comm_rank_on_node(ranks_world),
+                .rank_count_on_node = comm_rank_count_on_node(ranks_world)};
+  Place all[4];
+  (void)gethostname(mine.host, sizeof mine.host - 1);
+  CHECK_OK(comm_gather(ranks_world, &mine, sizeof mine, all));
+  int before = 0, together = 0;
+  for (int r = 0; r < rank_count(); ++r) {
+    if (strcmp(all[r].host, mine.host) != 0) continue;
+    assert_int_equal(all[r].rank_on_node, together);
+    ++together;
+    if (r < rank()) ++before;
+  }
+  assert_int_equal(mine.rank_on_node, before);
+  assert_int_equal(mine.rank_count_on_node, together);
 }
 
 static void ranks_agree_that_all_is_well(void **state)
@@ -196,7 +217,7 @@ static void a_duplicate_has_the_same_ranks_and_its_own_messages(void **state)
   CHECK_OK(comm_duplicate(ranks_world, &copy));
   assert_int_equal(comm_rank(copy), rank());
   assert_int_equal(comm_rank_count(copy), rank_count());
-  assert_int_equal(comm_rank_count_on_node(copy), rank_count());
+  assert_int_equal(comm_rank_on_node(copy), comm_rank_on_node(ranks_world));
   CHECK_OK(comm_barrier(copy));
   float values[2] = {1, 0.5F};
   CHECK_OK(comm_sum_float(copy, values, 2));
@@ -240,7 +261,8 @@ static void the_binding_is_printed_by_all_ranks_together(void **state)
 int main(int argc, char **argv)
 {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_rank_has_a_place_in_the_job_and_on_its_node),
+      cmocka_unit_test(every_rank_has_a_place_in_the_job),
+      cmocka_unit_test(ranks_of_one_host_are_counted_as_one_node),
       cmocka_unit_test(ranks_agree_that_all_is_well),
       cmocka_unit_test(the_lowest_failed_rank_speaks_on_all_ranks),
       cmocka_unit_test(a_sentence_that_was_agreed_on_stays_as_it_is),
