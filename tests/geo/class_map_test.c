@@ -285,10 +285,10 @@ static void probabilities_keep_names_scale_and_nodata(void **state)
 static void an_image_of_four_bands_has_no_alpha(void **state)
 {
   const Grid small = {2, 1, {0, 1, 0, 0, 0, -1}, ""};
-  const BandMapOptions four = {.type = PIXEL_U16, .band_count = 4, .is_rgb = true};
-  const uint16_t pixels[8] = {1, 2, 3, 0, 5, 6, 7, 60000};
+  const BandMapOptions four = {.type = PIXEL_U8, .band_count = 4, .is_rgb = true};
+  const uint8_t pixels[8] = {1, 2, 3, 0, 5, 6, 7, 60};
   char path[FIXTURE_PATH_BYTES];
-  uint16_t read[8];
+  uint8_t read[8];
   fixture_path("four.tif", path);
   BandMap *map;
   CHECK_OK(band_map_create(path, &small, &four, &map));

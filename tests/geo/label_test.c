@@ -209,6 +209,9 @@ static void texts_are_numbered_in_their_order(void **state)
   listed.classes = "shed";
   CHECK_FAILS(STATUS_BAD_OPTION, "“shed” is no class",
               label_source_open(path, &listed, &fixture_grid, NULL, &source));
+  listed.classes = "a=1;a=2";
+  CHECK_FAILS(STATUS_BAD_OPTION, "a=1 and a=2",
+              label_source_open(path, &listed, &fixture_grid, NULL, &source));
   listed.classes = "a=1;b=1";
   CHECK_FAILS(STATUS_BAD_OPTION, "not different",
               label_source_open(path, &listed, &fixture_grid, NULL, &source));

@@ -183,6 +183,7 @@ static void a_quicklook_is_thinned_and_stretched(void **state)
   assert_true(look.width_px == 8 && look.height_px == 6 && look.band_count == 3);
   const uint8_t *rgb = look.pixels;
   assert_int_equal(rgb[0], 0);
+  assert_int_equal(rgb[3 * 8], 51); /* the second of six rows */
   assert_int_equal(rgb[3 * 8 * 5], 255);
   chip_image_free(&look);
   QuicklookOptions wrong = options;

@@ -190,7 +190,6 @@ static void a_nodata_value_that_the_type_cannot_hold_hides_nothing(void **state)
   static const uint8_t u8[3] = {0, 241, 255};
   char path[FIXTURE_PATH_BYTES];
   uint8_t pixels[3], valid[3];
-  fixture_path("unfit.vrt", path);
   fixture_path("unfit.tif", path);
   GDALDatasetH made = fixture_raster(path, &row_grid, "", GDT_Byte, 1, u8, NULL);
   GDALSetRasterNoDataValue(GDALGetRasterBand(made, 1), -9999);
@@ -213,6 +212,21 @@ static void nan_and_infinity_are_no_data_and_read_zero(void **state)
   const float shown[3] = {0, 2.5F, 0};
   assert_memory_equal(valid, expected, 3);
   assert_memory_equal(pixels, shown, sizeof shown);
+}
+
+static void a_float_beside_the_nodata_value_is_no_data_too(void **state)
+{
+  const float f32[3] = {nextafterf(-9999.1F, 0), -9999.1F, -9999};
+  char path[FIXTURE_PATH_BYTES];
+  float pixels[3];
+  uint8_t valid[3];
+  fixture_path("ulp.tif", path);
+  GDALDatasetH made = fixture_raster(path, &row_grid, "", GDT_Float32, 1, f32, NULL);
+  GDALSetRasterNoDataValue(GDALGetRasterBand(made, 1), (double)-9999.1F);
+  GDALClose(made);
+  read_row(path, pixels, valid);
+  const uint8_t expected[3] = {0, 0, 1};
+  assert_memory_equal(valid, expected, 3);
 }
 
 static void no_data_in_any_chosen_band_hides_the_pixel(void **state)
@@ -383,6 +397,7 @@ int main(void)
       cmocka_unit_test(the_nodata_value_is_no_data_in_each_type),
       cmocka_unit_test(a_nodata_value_that_the_type_cannot_hold_hides_nothing),
       cmocka_unit_test(nan_and_infinity_are_no_data_and_read_zero),
+      cmocka_unit_test(a_float_beside_the_nodata_value_is_no_data_too),
       cmocka_unit_test(no_data_in_any_chosen_band_hides_the_pixel),
       cmocka_unit_test(alpha_is_no_band_but_hides_where_it_is_zero),
       cmocka_unit_test(a_mask_of_the_whole_file_hides),
