@@ -1,0 +1,234 @@
+#include "model_package.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/path.h"
+#include "model_definition.h"
+#include "model_weights.h"
+#include "store/package.h"
+
+enum { NAME_BYTES = 256 };
+
+static Status make_array(size_t count, size_t size, const char *what, void *array_pointer)
+{
+  void *memory;
+  TRY(memory_allocate(count, size, what, &memory));
+  memcpy(array_pointer, &memory, sizeof memory);
+  return STATUS_OK;
+}
+
+static Status allocate(Model *model)
+{
+  const size_t bands = (size_t)model->unet.bands;
+  TRY(unet_build(model->unet, &model->graph));
+  const ParameterList *parameters = graph_parameters(model->graph);
+  TRY(make_array((size_t)model->unet.classes, sizeof *model->classes, "classes", &model->classes));
+  TRY(make_array(bands, sizeof *model->means, "means", &model->means));
+  TRY(make_array(bands, sizeof(double), "standard deviations", &model->standard_deviations));
+  TRY(make_array(bands, sizeof *model->extract_bands, "bands", &model->extract_bands));
+  for (int32_t i = 0; i < model->unet.bands; ++i)
+    model->extract_bands[i] = i;
+  TRY(make_array((size_t)parameters->trained_count, sizeof(float), "weights", &model->trained));
+  return make_array((size_t)parameters->statistic_count, sizeof(float), "statistics",
+                    &model->statistics);
+}
+
+Status model_allocate(Model *model)
+{
+  model->graph = NULL;
+  model->classes = NULL;
+  model->means = model->standard_deviations = NULL;
+  model->extract_bands = NULL;
+  model->trained = model->statistics = NULL;
+  const Status status = allocate(model);
+  if (status != STATUS_OK) model_close(model);
+  return status;
+}
+
+void model_close(Model *model)
+{
+  graph_close(model->graph);
+  memory_free(model->classes);
+  memory_free(model->means);
+  memory_free(model->standard_deviations);
+  memory_free(model->extract_bands);
+  memory_free(model->trained);
+  memory_free(model->statistics);
+  *model = (Model){0};
+}
+
+/* Opening: rank 0 reads the package and tells the definition to all; each builds its own graph;
+ * then the weights follow. */
+
+static Status read_package(const char *path, Package **package, char **definition)
+{
+  TRY(package_open(path, package));
+  return document_format(package_definition(*package), DOCUMENT_ONE_LINE, definition);
+}
+
+static Status read_definition(const char *path, const char *text, Model *model)
+{
+  Document *definition;
+  TRY(document_parse(text, strlen(text), path, &definition));
+  const Status status = model_definition_read(definition, model);
+  document_close(definition);
+  return status_prefix(status, "%s", path);
+}
+
+static Status read_weights(const Package *package, Model *model)
+{
+  WeightFile *weights;
+  TRY(package_open_weights(package, &weights));
+  const Status status = model_take_weights(model->graph, weights, MODEL_START_WHOLE, model->trained,
+                                           model->statistics, NULL);
+  weights_close(weights);
+  return status;
+}
+
+static Status share_definition(const Job *job, const char *path, const char *text_of_root,
+                               Model *model)
+{
+  char *text;
+  TRY(comm_broadcast_text(job->comm, text_of_root, &text));
+  const Status status = read_definition(path, text, model);
+  memory_free(text);
+  return comm_agree(job->comm, status);
+}
+
+static Status share_weights(const Job *job, const Package *package, Model *model)
+{
+  const ParameterList *parameters = graph_parameters(model->graph);
+  TRY(comm_agree(job->comm, package != NULL ? read_weights(package, model) : STATUS_OK));
+  TRY(comm_broadcast(job->comm, 0, model->trained,
+                     (size_t)parameters->trained_count * sizeof(float)));
+  return comm_broadcast(job->comm, 0, model->statistics,
+                        (size_t)parameters->statistic_count * sizeof(float));
+}
+
+Status model_open(const Job *job, const char *path, Model *model)
+{
+  *model = (Model){0};
+  Package *package = NULL;
+  char *definition = NULL;
+  Status status = STATUS_OK;
+  if (comm_rank(job->comm) == 0) status = read_package(path, &package, &definition);
+  status = comm_agree(job->comm, status);
+  if (status == STATUS_OK) status = share_definition(job, path, definition, model);
+  if (status == STATUS_OK) status = share_weights(job, package, model);
+  if (status != STATUS_OK) model_close(model);
+  memory_free(definition);
+  package_close(package);
+  return status;
+}
+
+/* Writing. */
+
+typedef struct WeightTable {
+  Arena *arena;
+  WeightGiven *items;
+  size_t count;
+} WeightTable;
+
+static Status add_counter(const Model *model, const Parameter *variance, WeightTable *table)
+{
+  const size_t stem = strlen(variance->name) - strlen("running_var");
+  const size_t bytes = stem + sizeof "num_batches_tracked";
+  void *name;
+  TRY(arena_allocate(table->arena, bytes, &name));
+  (void)snprintf(name, bytes, "%.*snum_batches_tracked", (int)stem, variance->name);
+  table->items[table->count++] =
+      (WeightGiven){.name = name, .type = WEIGHT_I64, .values = &model->batches_tracked};
+  return STATUS_OK;
+}
+
+static Status fill_table(const Model *model, WeightTable *table)
+{
+  const ParameterList *parameters = graph_parameters(model->graph);
+  void *items;
+  TRY(arena_allocate(table->arena, 2 * (size_t)parameters->count * sizeof *table->items, &items));
+  table->items = items;
+  for (int32_t i = 0; i < parameters->count; ++i) {
+    const Parameter *parameter = &parameters->items[i];
+    const float *block = parameter->trained ? model->trained : model->statistics;
+    WeightGiven *item = &table->items[table->count++];
+    *item = (WeightGiven){.name = parameter->name,
+                          .type = WEIGHT_F32,
+                          .rank = parameter->rank,
+                          .values = block + parameter->offset};
+    memcpy(item->dims, parameter->dims, sizeof parameter->dims);
+    const size_t length = strlen(parameter->name);
+    if (length > 12 && strcmp(parameter->name + length - 12, ".running_var") == 0)
+      TRY(add_counter(model, parameter, table));
+  }
+  return STATUS_OK;
+}
+
+/* "out/roofs.dlpk" holds "roofs.emd" and "roofs.safetensors". */
+static Status member_name(const char *path, const char *ending, char name[NAME_BYTES])
+{
+  const char *file = path_file_name(path);
+  const char *dot = strrchr(file, '.');
+  const int stem = dot == NULL || dot == file ? (int)strlen(file) : (int)(dot - file);
+  const int written = snprintf(name, NAME_BYTES, "%.*s%s", stem, file, ending);
+  if (written < 0 || written >= NAME_BYTES)
+    return status_set(STATUS_BAD_OPTION, "%s: the name is too long; give a shorter one", path);
+  return STATUS_OK;
+}
+
+typedef struct Texts {
+  char *metrics;
+  char *provenance;
+} Texts;
+
+static size_t add_text(const char *name, const char *text, size_t count, PackageItem *items)
+{
+  if (text == NULL) return count;
+  items[count] = (PackageItem){.name = name, .bytes = text, .byte_count = strlen(text)};
+  return count + 1;
+}
+
+static Status write_package(const Model *model, const char *path, const WeightTable *table,
+                            const Texts *texts)
+{
+  char definition_name[NAME_BYTES];
+  char weights_name[NAME_BYTES];
+  Document *definition;
+  TRY(member_name(path, ".emd", definition_name));
+  TRY(member_name(path, ".safetensors", weights_name));
+  const WeightNote note = {"format", "pt"}; /* whose readers know channels first */
+  PackageItem items[3] = {{.name = weights_name,
+                           .weights = table->items,
+                           .weight_count = table->count,
+                           .notes = &note,
+                           .note_count = 1}};
+  size_t count = add_text("metrics.json", texts->metrics, 1, items);
+  count = add_text("provenance.json", texts->provenance, count, items);
+  TRY(model_definition_make(model, weights_name, &definition));
+  const Status status = package_write(path, definition_name, definition, items, count);
+  document_close(definition);
+  return status;
+}
+
+static Status write_all(const Model *model, const char *path, const Document *metrics,
+                        const Document *provenance, WeightTable *table, Texts *texts)
+{
+  TRY(arena_open(&table->arena));
+  TRY(fill_table(model, table));
+  if (metrics != NULL) TRY(document_format(metrics, DOCUMENT_PRETTY, &texts->metrics));
+  if (provenance != NULL) TRY(document_format(provenance, DOCUMENT_PRETTY, &texts->provenance));
+  return write_package(model, path, table, texts);
+}
+
+Status model_write(const Model *model, const char *path, const Document *metrics,
+                   const Document *provenance)
+{
+  WeightTable table = {0};
+  Texts texts = {0};
+  const Status status = write_all(model, path, metrics, provenance, &table, &texts);
+  memory_free(texts.metrics);
+  memory_free(texts.provenance);
+  arena_close(table.arena);
+  return status;
+}
