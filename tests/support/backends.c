@@ -94,6 +94,14 @@ float *room_eighths(Room *room, const char *name, int64_t count)
   return numbers;
 }
 
+float *room_equal(Room *room, int64_t count, float value)
+{
+  float *numbers = room_numbers(room, count);
+  for (int64_t i = 0; i < count; ++i)
+    numbers[i] = value;
+  return numbers;
+}
+
 const char *room_name(Room *room, const char *format, ...)
 {
   enum { NAME_BYTES = 128 };
@@ -224,4 +232,13 @@ double largest_double(int64_t count, const double *values)
   for (int64_t i = 0; i < count; ++i)
     largest = fmax(largest, fabs(values[i]));
   return largest;
+}
+
+void expect_golden(Expectation expectation, const GoldenTensor *golden, const float *got,
+                   float before)
+{
+  expectation.what = golden->name;
+  expectation.tolerance *= (double)before + largest_double(golden->count, golden->values);
+  for (int64_t i = 0; i < golden->count; ++i)
+    expect_one(expectation, i, (double)got[i], golden->values[i] + (double)before);
 }

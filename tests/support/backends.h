@@ -5,6 +5,7 @@
 #include "op/backend.h"
 #include "support/check.h"
 #include "support/formula.h"
+#include "support/golden.h"
 
 /* The backends that are here: the naive loops, the CPU's, and that of the first GPU if there is
  * one. A test is written once and runs on all of them. */
@@ -18,8 +19,10 @@ typedef struct TestBackend {
 const TestBackend *backends_next(const TestBackend *last);
 #define FOR_EACH_BACKEND(b)                                                                        \
   for (const TestBackend *b = backends_next(NULL); b != NULL; b = backends_next(b))
-/* The independent truth. */
+/* The independent truth, and those that are held against it. */
 const TestBackend *backends_naive(void);
+#define FOR_EACH_TWIN(b)                                                                           \
+  for (const TestBackend *b = backends_next(backends_naive()); b != NULL; b = backends_next(b))
 
 /* Element types of activations that every backend computes in. */
 #define FOR_EACH_ELEMENT(element)                                                                  \
@@ -39,6 +42,7 @@ float *room_numbers(Room *room, int64_t count);
  * (in which sums of products are exact, in float32 as well as behind a rounding to bfloat16). */
 float *room_formula(Room *room, const char *name, int64_t count);
 float *room_eighths(Room *room, const char *name, int64_t count);
+float *room_equal(Room *room, int64_t count, float value);
 /* Text as printf makes it. */
 const char *room_name(Room *room, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -79,6 +83,10 @@ typedef struct Expectation {
 void expect_floats(Expectation expectation, int64_t count, const float *got, const float *expected);
 void expect_doubles(Expectation expectation, int64_t count, const float *got,
                     const double *expected);
+
+/* The same against a golden tensor plus before; the tolerance is a share of its largest value. */
+void expect_golden(Expectation expectation, const GoldenTensor *golden, const float *got,
+                   float before);
 
 double largest_float(int64_t count, const float *values);
 double largest_double(int64_t count, const double *values);
