@@ -6,6 +6,11 @@
 
 enum { CONFIGURATIONS_MOST = 64, NOTES_MOST = 16 };
 
+/* Most engines want no workspace, or little. The few that want more must not decide the memory plan
+ * while others can do the work. */
+static const size_t workspace_bytes[] = {(size_t)256 << 20, (size_t)1 << 30, (size_t)8 << 30};
+enum { WORKSPACES = sizeof workspace_bytes / sizeof *workspace_bytes };
+
 /* What CUDNN_STATUS_EXECUTION_FAILED_CUDA_DRIVER is where an engine was compiled and there is no
  * driver to load it. */
 static const cudnnStatus_t no_driver = CUDNN_STATUS_EXECUTION_FAILED_CUDA_DRIVER;
@@ -63,6 +68,7 @@ typedef struct Notes {
   bool nondeterministic;
   bool tensor_cores;
   bool rounds_inputs;
+  bool rounds_sums;
   bool compiled_at_run_time;
 } Notes;
 
@@ -85,6 +91,7 @@ static Status read_notes(cudnnBackendDescriptor_t configuration, CudnnBag *bag, 
     notes->nondeterministic |= numerical[i] == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;
     notes->tensor_cores |= numerical[i] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
     notes->rounds_inputs |= numerical[i] == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS;
+    notes->rounds_sums |= numerical[i] == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION;
   }
   TRY(cudnn_status(cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE,
                                             CUDNN_TYPE_BEHAVIOR_NOTE, NOTES_MOST, &count,
@@ -97,7 +104,7 @@ static Status read_notes(cudnnBackendDescriptor_t configuration, CudnnBag *bag, 
 
 static bool allowed(Notes notes, Element element, EngineRule rule)
 {
-  if (notes.nondeterministic) return false;
+  if (notes.nondeterministic || notes.rounds_sums) return false;
   return element != ELEMENT_F32 || rule.allow_tf32 || !(notes.tensor_cores || notes.rounds_inputs);
 }
 
@@ -130,7 +137,8 @@ static Status read_workspace(ConvEngine *engine)
 
 /* Whether this configuration will do; if so, the engine is filled. */
 static bool take(ConvEngine *engine, cudnnBackendDescriptor_t configuration,
-                 cudnnBackendDescriptor_t properties, Element element, EngineRule rule)
+                 cudnnBackendDescriptor_t properties, Element element, EngineRule rule,
+                 size_t workspace_most_bytes)
 {
   Notes notes;
   if (read_notes(configuration, &engine->bag, &notes) != STATUS_OK) return false;
@@ -140,8 +148,22 @@ static bool take(ConvEngine *engine, cudnnBackendDescriptor_t configuration,
     return false;
   engine->compiled_at_run_time = notes.compiled_at_run_time;
   engine->tensor_cores = notes.tensor_cores;
-  return read_workspace(engine) == STATUS_OK &&
-         engine->workspace_bytes <= rule.workspace_most_bytes;
+  return read_workspace(engine) == STATUS_OK && engine->workspace_bytes <= workspace_most_bytes;
+}
+
+static bool take_first(ConvEngine *engine, const Configurations *offers,
+                       cudnnBackendDescriptor_t properties, Element element, EngineRule rule,
+                       size_t workspace_most_bytes)
+{
+  engine->refused = 0;
+  for (int64_t i = 0; i < offers->count; ++i) {
+    const int kept = engine->bag.count;
+    if (take(engine, offers->items[i], properties, element, rule, workspace_most_bytes))
+      return true;
+    ++engine->refused;
+    cudnn_bag_shrink(&engine->bag, kept);
+  }
+  return false;
 }
 
 static Status fill(ConvEngine *engine, const ConvGraph *graph, cudnnBackendDescriptor_t properties,
@@ -153,17 +175,14 @@ static Status fill(ConvEngine *engine, const ConvGraph *graph, cudnnBackendDescr
   TRY(ask(CUDNN_HEUR_MODE_A, operations, properties, &engine->bag, &offers));
   TRY(ask(CUDNN_HEUR_MODE_FALLBACK, operations, properties, &engine->bag, &offers));
   engine->offered = (int)offers.count;
-  for (int64_t i = 0; i < offers.count; ++i) {
-    const int kept = engine->bag.count;
-    if (take(engine, offers.items[i], properties, graph->x.element, rule)) return STATUS_OK;
-    ++engine->refused;
-    cudnn_bag_shrink(&engine->bag, kept);
-  }
+  for (int i = 0; i < WORKSPACES; ++i)
+    if (take_first(engine, &offers, properties, graph->x.element, rule, workspace_bytes[i]))
+      return STATUS_OK;
   char text[160];
   return status_set(STATUS_UNSUPPORTED,
                     "cuDNN %zu has no deterministic engine with at most %zu MiB of workspace for "
                     "%s (it offered %d)",
-                    cudnnGetVersion(), rule.workspace_most_bytes >> 20,
+                    cudnnGetVersion(), workspace_bytes[WORKSPACES - 1] >> 20,
                     conv_graph_text(graph, text), engine->offered);
 }
 

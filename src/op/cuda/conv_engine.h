@@ -5,7 +5,7 @@
 /* The choice of an engine for a graph of a convolution, on a device that is either there or only
  * described. The choice is a function of the graph, the device's properties and cuDNN's version, so
  * that results repeat from run to run: the first engine, in the order of cuDNN's heuristics, that
- * is deterministic, fits the workspace and can be made. */
+ * is deterministic, sums in float32, wants little workspace and can be made. */
 
 /* Device properties, which stand for the device in everything but execution. They are in the bag.
  */
@@ -15,7 +15,6 @@ Status device_properties_of_json(const char *json, CudnnBag *bag,
                                  cudnnBackendDescriptor_t *properties);
 
 typedef struct EngineRule {
-  size_t workspace_most_bytes;
   bool allow_tf32;            /* float32 products may be rounded to 10 bits of mantissa */
   bool accept_without_driver; /* an engine that is compiled but cannot be loaded here counts */
 } EngineRule;

@@ -1,8 +1,18 @@
+#include "cuda_device.h"
 #include "cuda_ops.h"
+
+/* Tensor cores take float16 from compute capability 7.0 on and bfloat16 from 8.0 on. */
+static Element preferred_element_cuda(const Device *device)
+{
+  const int capability = cuda_device_of(device)->compute_capability;
+  if (capability >= 80) return ELEMENT_BF16;
+  return capability >= 70 ? ELEMENT_F16 : ELEMENT_F32;
+}
 
 const Backend quadrat_cuda_backend __attribute__((visibility("default"))) = {
     .name = "cuda",
     .channel_multiple = CUDA_CHANNEL_MULTIPLE,
+    .preferred_element = preferred_element_cuda,
     .conv2d_open = conv2d_open_cuda,
     .conv2d_close = conv2d_close_cuda,
     .conv2d_pack = conv2d_pack_cuda,

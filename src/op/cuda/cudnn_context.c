@@ -22,10 +22,6 @@ struct CudnnContext {
   Choice *choices;
 };
 
-/* What most engines ask for is little; the few that want more must not decide the memory plan while
- * others can do the work. */
-static const size_t workspace_bytes[] = {(size_t)256 << 20, (size_t)1 << 30, (size_t)8 << 30};
-
 static void close_context(void *ops)
 {
   CudnnContext *context = ops;
@@ -69,18 +65,6 @@ Status cudnn_context_of(Device *device, CudnnContext **context)
   return STATUS_OK;
 }
 
-static Status choose(const CudnnContext *context, const ConvGraph *graph, ConvEngine **engine)
-{
-  Status status = STATUS_OK;
-  for (size_t i = 0; i < sizeof workspace_bytes / sizeof *workspace_bytes; ++i) {
-    const EngineRule rule = {.workspace_most_bytes = workspace_bytes[i],
-                             .allow_tf32 = context->allow_tf32};
-    status = conv_engine_choose(graph, context->properties, rule, engine);
-    if (status != STATUS_UNSUPPORTED) return status;
-  }
-  return status;
-}
-
 Status cudnn_context_engine(CudnnContext *context, const ConvGraph *graph,
                             const ConvEngine **engine)
 {
@@ -92,7 +76,8 @@ Status cudnn_context_engine(CudnnContext *context, const ConvGraph *graph,
   void *memory = NULL;
   ConvEngine *chosen = NULL;
   *engine = NULL;
-  const Status status = choose(context, graph, &chosen);
+  const EngineRule rule = {.allow_tf32 = context->allow_tf32};
+  const Status status = conv_engine_choose(graph, context->properties, rule, &chosen);
   if (status != STATUS_OK) return status;
   if (memory_allocate(1, sizeof(Choice), "an engine", &memory) != STATUS_OK) {
     conv_engine_close(chosen);
