@@ -5,15 +5,18 @@
 
 static const size_t text_bytes_max = 1 << 20;
 
-static herr_t replace(hid_t object, const char *key, hid_t file_type, hid_t memory_type,
-                      hid_t space, const void *values)
+static Status replace(const ArrayFile *file, hid_t object, const char *key, hid_t file_type,
+                      hid_t memory_type, hid_t space, const void *values)
 {
-  if (H5Aexists(object, key) > 0 && H5Adelete(object, key) < 0) return -1;
+  static const char what[] = "write the attribute";
+  if (H5Aexists(object, key) > 0 && H5Adelete(object, key) < 0)
+    return array_failed(file, key, STATUS_IO, what);
   const hid_t attribute = H5Acreate2(object, key, file_type, space, H5P_DEFAULT, H5P_DEFAULT);
-  if (attribute < 0) return -1;
+  if (attribute < 0) return array_failed(file, key, STATUS_IO, what);
   const herr_t outcome = H5Awrite(attribute, memory_type, values);
+  const Status status = outcome < 0 ? array_failed(file, key, STATUS_IO, what) : STATUS_OK;
   (void)H5Aclose(attribute);
-  return outcome;
+  return status;
 }
 
 Status array_put_attribute(ArrayFile *file, const char *path, const char *key, hid_t file_type,
@@ -25,10 +28,10 @@ Status array_put_attribute(ArrayFile *file, const char *path, const char *key, h
     return status_set(STATUS_BAD_OPTION, "%s was opened for reading only", file->path);
   TRY(array_open_object(file, path, &object));
   const hid_t space = scalar ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, dims, NULL);
-  const herr_t outcome = replace(object, key, file_type, memory_type, space, values);
+  const Status status = replace(file, object, key, file_type, memory_type, space, values);
   (void)H5Sclose(space);
   (void)H5Oclose(object);
-  return outcome < 0 ? array_failed(file, key, STATUS_IO, "write the attribute") : STATUS_OK;
+  return status;
 }
 
 Status array_put_text(ArrayFile *file, const char *path, const char *key, const char *value)
@@ -107,11 +110,13 @@ static Status open_attribute(const ArrayFile *file, const char *path, const char
   TRY(array_open_object(file, path, &object));
   const bool found = H5Aexists(object, key) > 0;
   if (found) attribute->id = H5Aopen(object, key, H5P_DEFAULT);
+  const Status status =
+      attribute->id < 0 ? array_failed_reading(file, key, "open the attribute") : STATUS_OK;
   (void)H5Oclose(object);
+  TRY(status);
   if (present != NULL) *present = found;
   if (!found && present == NULL)
     return status_set(STATUS_BAD_INPUT, "%s: “%s” has no attribute “%s”", file->path, path, key);
-  if (attribute->id < 0) return array_failed_reading(file, key, "open the attribute");
   if (found) measure(attribute);
   return STATUS_OK;
 }

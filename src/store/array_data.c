@@ -50,18 +50,15 @@ static hid_t dataset_access(size_t chunk_bytes)
   return list;
 }
 
-static hid_t open_cached(hid_t file, const char *path)
+static Status open_with_cache(const ArrayFile *file, const char *path, size_t chunk_bytes,
+                              hid_t *dataset)
 {
-  hid_t access = dataset_access(0);
-  hid_t dataset = H5Dopen2(file, path, access);
+  const hid_t access = dataset_access(chunk_bytes);
+  *dataset = H5Dopen2(file->file, path, access);
+  const Status status =
+      *dataset < 0 ? array_failed_reading(file, path, "open the array") : STATUS_OK;
   (void)H5Pclose(access);
-  const size_t chunk_bytes = dataset < 0 ? 0 : chunk_bytes_of(dataset);
-  if (2 * chunk_bytes <= chunk_cache_bytes_min) return dataset;
-  (void)H5Dclose(dataset);
-  access = dataset_access(chunk_bytes);
-  dataset = H5Dopen2(file, path, access);
-  (void)H5Pclose(access);
-  return dataset;
+  return status;
 }
 
 Status array_open_dataset(ArrayFile *file, const char *path, hid_t *dataset)
@@ -75,8 +72,12 @@ Status array_open_dataset(ArrayFile *file, const char *path, hid_t *dataset)
     return status_set(STATUS_BAD_INPUT, "%s: the name “%.80s…” is too long", file->path, path);
   if (!array_exists_unlocked(file, path))
     return status_set(STATUS_BAD_INPUT, "%s: there is no array “%s” in it", file->path, path);
-  *dataset = open_cached(file->file, path);
-  if (*dataset < 0) return array_failed_reading(file, path, "open the array");
+  TRY(open_with_cache(file, path, 0, dataset));
+  const size_t chunk_bytes = chunk_bytes_of(*dataset);
+  if (2 * chunk_bytes > chunk_cache_bytes_min) {
+    (void)H5Dclose(*dataset);
+    TRY(open_with_cache(file, path, chunk_bytes, dataset));
+  }
   array_keep_dataset(file, path, *dataset);
   return STATUS_OK;
 }
@@ -149,13 +150,14 @@ Status array_create_unlocked(ArrayFile *file, const char *path, const ArrayLayou
   const hid_t space = space_of(layout);
   const hid_t dataset =
       H5Dcreate2(file->file, path, array_file_type(layout->type), space, links, creation, access);
+  const Status status =
+      dataset < 0 ? array_failed(file, path, STATUS_IO, "create the array") : STATUS_OK;
   (void)H5Sclose(space);
   (void)H5Pclose(access);
   (void)H5Pclose(creation);
   (void)H5Pclose(links);
-  if (dataset < 0) return array_failed(file, path, STATUS_IO, "create the array");
-  array_keep_dataset(file, path, dataset);
-  return STATUS_OK;
+  if (status == STATUS_OK) array_keep_dataset(file, path, dataset);
+  return status;
 }
 
 Status array_create(ArrayFile *file, const char *path, const ArrayLayout *layout)
@@ -179,8 +181,10 @@ static Status read_dims(const ArrayFile *file, const char *path, hid_t dataset, 
   hsize_t limits[H5S_MAX_RANK];
   const hid_t space = H5Dget_space(dataset);
   const int rank = space < 0 ? -1 : H5Sget_simple_extent_dims(space, dims, limits);
+  const Status status =
+      rank < 0 ? array_failed_reading(file, path, "read the shape of") : STATUS_OK;
   (void)H5Sclose(space);
-  if (rank < 0) return array_failed_reading(file, path, "read the shape of");
+  TRY(status);
   if (rank < 1 || rank > ARRAY_RANK_MAX)
     return status_set(STATUS_UNSUPPORTED, "%s: “%s” has %d dimensions; 1 to %d are read",
                       file->path, path, rank, ARRAY_RANK_MAX);
@@ -265,11 +269,13 @@ static Status move_block(const ArrayFile *file, const char *path, hid_t dataset,
   if (outcome >= 0)
     outcome = reading ? H5Dread(dataset, type, memory, space, H5P_DEFAULT, values)
                       : H5Dwrite(dataset, type, memory, space, H5P_DEFAULT, values);
+  Status status = STATUS_OK;
+  if (outcome < 0)
+    status = reading ? array_failed_reading(file, path, "read")
+                     : array_failed(file, path, STATUS_IO, "write");
   (void)H5Sclose(memory);
   (void)H5Sclose(space);
-  if (outcome >= 0) return STATUS_OK;
-  return reading ? array_failed_reading(file, path, "read")
-                 : array_failed(file, path, STATUS_IO, "write");
+  return status;
 }
 
 Status array_move_unlocked(ArrayFile *file, const char *path, const int64_t *start,

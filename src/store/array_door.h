@@ -27,8 +27,9 @@ struct ArrayFile {
 void array_lock(void);
 Status array_unlock(Status status); /* returns status */
 
-/* HDF5's error stack as one sentence: what was tried, on which array of which file, and HDF5's
- * innermost reason. */
+/* Both must come right behind the call that failed: every other call of HDF5, a closing too, clears
+ * the error stack. HDF5's error stack as one sentence: what was tried, on which array of which
+ * file, and HDF5's innermost reason. */
 Status array_failed(const ArrayFile *file, const char *path, Status status, const char *what);
 /* Damage, unless the operating system gave a reason: then STATUS_IO. */
 Status array_failed_reading(const ArrayFile *file, const char *path, const char *what);

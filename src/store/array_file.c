@@ -92,12 +92,13 @@ static Status create(ArrayFile *file)
   const hid_t creation = H5Pcreate(H5P_FILE_CREATE);
   (void)H5Pset_link_creation_order(creation, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED);
   const hid_t opened = H5Fcreate(aside, H5F_ACC_TRUNC, creation, access);
+  const Status status =
+      opened < 0 ? array_failed(file, NULL, STATUS_IO, "create the file") : STATUS_OK;
   (void)H5Pclose(creation);
   (void)H5Pclose(access);
-  if (opened < 0) return array_failed(file, NULL, STATUS_IO, "create the file");
-  file->file = opened;
-  file->writing = true;
-  return STATUS_OK;
+  file->file = opened < 0 ? 0 : opened;
+  file->writing = opened >= 0;
+  return status;
 }
 
 static Status check_readable(const char *path)
@@ -113,10 +114,11 @@ static Status open_reading(ArrayFile *file)
   TRY(check_readable(file->path));
   const hid_t access = access_list();
   const hid_t opened = H5Fopen(file->path, H5F_ACC_RDONLY, access);
+  const Status status =
+      opened < 0 ? array_failed_reading(file, NULL, "open it as HDF5") : STATUS_OK;
   (void)H5Pclose(access);
-  if (opened < 0) return array_failed_reading(file, NULL, "open it as HDF5");
-  file->file = opened;
-  return STATUS_OK;
+  file->file = opened < 0 ? 0 : opened;
+  return status;
 }
 
 static void close_datasets(ArrayFile *file)

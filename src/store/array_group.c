@@ -49,10 +49,11 @@ static Status make_group_unlocked(const ArrayFile *file, const char *group)
   if (array_exists_unlocked(file, group)) return STATUS_OK;
   const hid_t links = array_link_list();
   const hid_t made = H5Gcreate2(file->file, group, links, H5P_DEFAULT, H5P_DEFAULT);
+  const Status status =
+      made < 0 ? array_failed(file, group, STATUS_IO, "create the group") : STATUS_OK;
   (void)H5Pclose(links);
-  if (made < 0) return array_failed(file, group, STATUS_IO, "create the group");
-  (void)H5Gclose(made);
-  return STATUS_OK;
+  if (made >= 0) (void)H5Gclose(made);
+  return status;
 }
 
 Status array_make_group(ArrayFile *file, const char *group)
@@ -107,12 +108,12 @@ static Status list_unlocked(const ArrayFile *file, const char *group, Arena *are
   TRY(array_open_object(file, group, &object));
   const herr_t outcome =
       H5Literate(object, H5_INDEX_NAME, H5_ITER_INC, &position, visit_link, &listing);
+  if (outcome < 0 && listing.status == STATUS_OK)
+    listing.status = array_failed_reading(file, group, "list");
   (void)H5Oclose(object);
-  if (listing.status != STATUS_OK) return listing.status;
-  if (outcome < 0) return array_failed_reading(file, group, "list");
   *names = listing.names;
   *count = listing.count;
-  return STATUS_OK;
+  return listing.status;
 }
 
 Status array_list(ArrayFile *file, const char *group, Arena *arena, char ***names, size_t *count)
@@ -143,12 +144,14 @@ static Status write_block(const ArrayFile *file, const char *path, const char *b
   herr_t outcome = dataset < 0 ? -1 : 0;
   if (outcome >= 0 && count > 0)
     outcome = H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, block);
+  const Status status =
+      outcome < 0 ? array_failed(file, path, STATUS_IO, "write the texts") : STATUS_OK;
   if (dataset >= 0) (void)H5Dclose(dataset);
   (void)H5Pclose(creation);
   (void)H5Pclose(links);
   (void)H5Sclose(space);
   (void)H5Tclose(type);
-  return outcome < 0 ? array_failed(file, path, STATUS_IO, "write the texts") : STATUS_OK;
+  return status;
 }
 
 /* Texts of one width: variable-length texts of HDF5 are neither compact nor robust. */
@@ -222,9 +225,9 @@ static Status read_texts_unlocked(ArrayFile *file, const char *path, Arena *aren
   const hid_t type = text_type(bytes);
   const herr_t outcome =
       *count == 0 ? 0 : H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, block);
-  (void)H5Tclose(type);
   const Status status = outcome < 0 ? array_failed_reading(file, path, "read")
                                     : copy_texts(block, bytes, *count, arena, texts);
+  (void)H5Tclose(type);
   memory_free(block);
   return status;
 }

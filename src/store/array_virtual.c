@@ -57,9 +57,11 @@ static Status map_piece(const ArrayFile *file, const char *path, int32_t rank, c
                                     piece->source_count);
   const hid_t target = select_block(rank, dims, piece->target_start, piece->target_count);
   const herr_t outcome = H5Pset_virtual(creation, target, piece->file, piece->array, source);
+  const Status status =
+      outcome < 0 ? array_failed(file, path, STATUS_IO, "map a shard into") : STATUS_OK;
   (void)H5Sclose(target);
   (void)H5Sclose(source);
-  return outcome < 0 ? array_failed(file, path, STATUS_IO, "map a shard into") : STATUS_OK;
+  return status;
 }
 
 static Status map_pieces(const ArrayFile *file, const char *path, int32_t rank, const int64_t *dims,
@@ -78,11 +80,12 @@ static Status create_mapped(const ArrayFile *file, const char *path, ArrayType t
   const hid_t links = array_link_list();
   const hid_t dataset =
       H5Dcreate2(file->file, path, array_file_type(type), space, links, creation, H5P_DEFAULT);
+  const Status status =
+      dataset < 0 ? array_failed(file, path, STATUS_IO, "create the array") : STATUS_OK;
   (void)H5Pclose(links);
   (void)H5Sclose(space);
-  if (dataset < 0) return array_failed(file, path, STATUS_IO, "create the array");
-  (void)H5Dclose(dataset); /* to be opened again by the way that finds the shards */
-  return STATUS_OK;
+  if (dataset >= 0) (void)H5Dclose(dataset); /* to be opened by the way that finds the shards */
+  return status;
 }
 
 static Status create_virtual_unlocked(ArrayFile *file, const char *path, ArrayType type,

@@ -79,10 +79,16 @@ static Status write_line(Journal *journal, const char *line, size_t byte_count)
   return status;
 }
 
-static Status append(Journal *journal, const char *before, const char *record)
+static Status check_one_line(const char *record)
 {
   if (strpbrk(record, "\r\n") != NULL)
     return status_set(STATUS_BAD_INPUT, "a record of a journal is one line: “%.80s”", record);
+  return STATUS_OK;
+}
+
+static Status append(Journal *journal, const char *before, const char *record)
+{
+  TRY(check_one_line(record));
   const size_t record_bytes = strlen(before) + strlen(record);
   void *memory;
   TRY(memory_allocate(record_bytes + 16, 1, "journal line", &memory));
@@ -107,6 +113,7 @@ static Status open_file(Journal *journal, const char *path, const char *identity
 {
   size_t whole_bytes;
   TRY(memory_copy_text(path, &journal->path));
+  TRY(check_one_line(identity));
   TRY(walk_file(path, identity, NULL, NULL, &whole_bytes));
   journal->file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (journal->file < 0) return failed(path, "open");

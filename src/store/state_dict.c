@@ -2,11 +2,19 @@
 
 #include <string.h>
 
+/* What a kind of tensor that is not read leaves behind: its storage's or dtype's word, or the
+ * function that makes it. */
+static bool is_unread_tensor(const PickleValue *value)
+{
+  return value->kind == PICKLE_OPAQUE && (strncmp(value->name, "torch ", 6) == 0 ||
+                                          strncmp(value->name, "torch._utils _rebuild", 21) == 0);
+}
+
 static bool holds_tensors(const PickleValue *value)
 {
   if (value == NULL || value->kind != PICKLE_DICT) return false;
   for (size_t i = 1; i < value->count; i += 2)
-    if (value->items[i]->kind == PICKLE_TENSOR) return true;
+    if (value->items[i]->kind == PICKLE_TENSOR || is_unread_tensor(value->items[i])) return true;
   return false;
 }
 
@@ -58,12 +66,12 @@ Status state_dict_walk(const PickleValue *dict, const char *path, StateDictVisit
     const PickleValue *key = dict->items[i];
     const PickleValue *value = dict->items[i + 1];
     const bool is_tensor = value->kind == PICKLE_TENSOR;
-    if (!is_tensor && value->kind != PICKLE_OPAQUE) continue;
+    if (!is_tensor && !is_unread_tensor(value)) continue;
     if (key->kind != PICKLE_TEXT || strlen(key->text) != key->count)
       return status_set(STATUS_BAD_INPUT, "%s: a tensor has a name that is no text", path);
     if (is_tensor)
       TRY(visit(context, key->text, value->tensor));
-    else if (strncmp(value->name, "torch", 5) == 0)
+    else
       return status_set(STATUS_UNSUPPORTED,
                         "%s: “%.200s” is a kind of tensor that is not read (%.100s)", path,
                         key->text, value->name);
