@@ -1,7 +1,7 @@
 #include "op/backend.h"
 
 #include "base/require.h"
-#include "cpu/cpu_backend.h"
+#include "op/cpu/cpu_backend.h"
 
 const Backend *backend_of(const Device *device)
 {
