@@ -13,9 +13,19 @@
 
 /* HDF5 has one state per process, so its lock is the process's, too. */
 static pthread_mutex_t library_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+
+/* At the end of the process HDF5 would once more try to close what could not be closed on a full
+ * disk, and crash (1.10.8). All files are closed here, so it need not. Without effect where another
+ * library woke HDF5 first. */
+static void keep_out_of_exit(void)
+{
+  (void)H5dont_atexit();
+}
 
 void array_lock(void)
 {
+  (void)pthread_once(&library_once, keep_out_of_exit);
   (void)pthread_mutex_lock(&library_lock);
   (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }

@@ -582,7 +582,8 @@ Status pickle_run(const uint8_t *bytes, size_t byte_count, const char *name, Are
   Machine machine = {.bytes = bytes,
                      .byte_count = byte_count < PICKLE_BYTES_MAX ? byte_count : PICKLE_BYTES_MAX,
                      .arena = arena};
-  const Status status = run(&machine, value);
+  Status status = row_reserve(&machine.stack, 1, sizeof(PickleValue *));
+  if (status == STATUS_OK) status = run(&machine, value);
   *used_bytes = machine.at;
   *storages = machine.storages;
   memory_free(machine.stack.items);
