@@ -17,7 +17,8 @@ typedef struct ChipSet ChipSet;
 typedef struct ChipClass {
   ClassEntry entry;    /* 0: pixels without a label */
   int64_t pixel_count; /* of valid pixels */
-  int64_t chip_count;  /* chips that hold it */
+  int64_t chip_count;  /* chips that hold it; of class 0 in a folder whose statistics were read: all
+                          chips, if it has pixels */
 } ChipClass;
 
 /* Over the valid pixels of all chips, in the raster's values. */
@@ -48,13 +49,19 @@ typedef struct ChipPlace {
   int64_t x_px, y_px, width_px, height_px;
 } ChipPlace;
 
-/* path: the .h5 file or the folder. Errors: STATUS_IO, STATUS_BAD_INPUT (a file that is missing,
- * truncated or of other size). */
+/* path: the .h5 file or the folder. All tables are read and every shard is looked at; statistics
+ * that a folder lacks are counted, which reads all of it. A folder says nothing of NoData: there a
+ * pixel is NoData where all its bands are 0 and it has no label (or a band is not finite); it is
+ * taken for granted that what has no label is background, as ArcGIS trains it; places follow from
+ * the world files, and a chip without one stands for itself.
+ * Errors: STATUS_IO, STATUS_BAD_INPUT (a file that is missing, truncated or of other size);
+ * STATUS_UNSUPPORTED for a newer format. */
 Status chip_set_open(const char *path, ChipSet **set);
 void chip_set_close(ChipSet *set); /* accepts NULL */
 const ChipSetInfo *chip_set_info(const ChipSet *set);
 ChipPlace chip_set_place(const ChipSet *set, int64_t chip);
 
-/* image: height x width x bands of the pixel type; valid: height x width, 1 = data; labels: height
- * x width class values. May be called from several threads. */
+/* image: height x width x bands of the pixel type, all bands 0 where not valid; valid: height x
+ * width, 1 = data; labels: height x width class values, 0 where not valid. May be called from
+ * several threads. Errors: STATUS_IO, STATUS_BAD_INPUT also for a chip whose checksum is wrong. */
 Status chip_set_read(ChipSet *set, int64_t chip, void *image, uint8_t *valid, uint16_t *labels);

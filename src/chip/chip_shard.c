@@ -1,0 +1,229 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/output.h"
+#include "base/path.h"
+#include "chip_file.h"
+#include "tile_file.h"
+
+struct ChipShard {
+  ChipForm form;
+  ArrayFile *file;
+  char path[OUTPUT_PATH_BYTES];
+  char tile_folder[OUTPUT_PATH_BYTES]; /* "" in HDF5 */
+  uint8_t *narrow;                     /* labels as they are stored, where that is uint8 */
+  int64_t chip_count;
+};
+
+Status chip_count_classes(const ChipForm *form, const uint16_t *labels, const uint8_t *valid,
+                          int64_t *class_pixels)
+{
+  const int64_t pixel_count = (int64_t)form->width_px * form->height_px;
+  int32_t at = 0; /* neighbours mostly share their class */
+  memset(class_pixels, 0, (size_t)form->class_count * sizeof *class_pixels);
+  for (int64_t i = 0; i < pixel_count; ++i) {
+    if (valid[i] == 0) continue;
+    if (form->classes[at].value != labels[i]) {
+      const ClassEntry *found = class_find(form->classes, form->class_count, labels[i]);
+      if (found == NULL)
+        return status_set(STATUS_MISMATCH,
+                          "the labels hold the value %u, which their table of classes lacks; name "
+                          "all values with classes=, or correct the table",
+                          labels[i]);
+      at = (int32_t)(found - form->classes);
+    }
+    ++class_pixels[at];
+  }
+  return STATUS_OK;
+}
+
+static Status shard_path(const char *folder, int32_t number, char path[OUTPUT_PATH_BYTES])
+{
+  char name[CHIP_SHARD_NAME_BYTES];
+  chip_shard_name(number, name);
+  return path_join(folder, name, OUTPUT_PATH_BYTES, path);
+}
+
+static Status make_arrays(ChipShard *shard)
+{
+  for (int i = 0; i < CHIP_ARRAY_COUNT; ++i) {
+    const ArrayLayout layout = chip_array_layout((ChipArray)i, &shard->form, 0);
+    TRY(array_create(shard->file, chip_array_name((ChipArray)i), &layout));
+  }
+  TRY(array_set_text(shard->file, "/", "format", CHIP_FILE_FORMAT " shard"));
+  return array_set_int(shard->file, "/", "format_version", CHIP_FILE_VERSION);
+}
+
+static Status fill(ChipShard *shard, const char *folder, int32_t number)
+{
+  void *narrow;
+  TRY(shard_path(folder, number, shard->path));
+  TRY(memory_allocate((size_t)shard->form.width_px * (size_t)shard->form.height_px, 1,
+                      "labels of a chip", &narrow));
+  shard->narrow = narrow;
+  if (shard->form.format == CHIP_FORMAT_CLASSIFIED_TILES)
+    TRY(tile_folder_make(folder, number, shard->tile_folder));
+  TRY(array_file_create(shard->path, &shard->file));
+  return make_arrays(shard);
+}
+
+Status chip_shard_create(const char *folder, int32_t number, const ChipForm *form,
+                         ChipShard **shard)
+{
+  void *memory;
+  *shard = NULL;
+  TRY(memory_allocate(1, sizeof **shard, "chip shard", &memory));
+  ChipShard *opening = memory;
+  opening->form = *form;
+  const Status status = fill(opening, folder, number);
+  if (status == STATUS_OK)
+    *shard = opening;
+  else
+    chip_shard_close(opening);
+  return status;
+}
+
+static Status append(ChipShard *shard, ChipArray array, const void *row)
+{
+  return array_append(shard->file, chip_array_name(array), 1,
+                      chip_array_layout(array, &shard->form, 0).type, row);
+}
+
+static const void *stored_labels(ChipShard *shard, const uint16_t *labels)
+{
+  const size_t pixels = (size_t)shard->form.width_px * (size_t)shard->form.height_px;
+  if (chip_form_is_wide(&shard->form)) return labels;
+  for (size_t i = 0; i < pixels; ++i)
+    shard->narrow[i] = (uint8_t)labels[i];
+  return shard->narrow;
+}
+
+static Status append_pictures(ChipShard *shard, const Chip *chip, const void *labels)
+{
+  TRY(append(shard, CHIP_ARRAY_IMAGES, chip->image));
+  TRY(append(shard, CHIP_ARRAY_VALID, chip->valid));
+  return append(shard, CHIP_ARRAY_LABELS, labels);
+}
+
+Status chip_shard_add(ChipShard *shard, const Chip *chip)
+{
+  const ChipPlace *place = &chip->place;
+  const int64_t row[5] = {place->raster, place->x_px, place->y_px, place->width_px,
+                          place->height_px};
+  const void *labels = stored_labels(shard, chip->labels);
+  const int64_t checksum = (int64_t)chip_checksum(&shard->form, chip->image, chip->valid, labels);
+  if (shard->form.format == CHIP_FORMAT_CHIPS)
+    TRY(append_pictures(shard, chip, labels));
+  else
+    TRY(tile_write(shard->tile_folder, shard->chip_count, &shard->form, chip, labels));
+  TRY(append(shard, CHIP_ARRAY_PLACES, row));
+  TRY(append(shard, CHIP_ARRAY_GRIDS, chip->grid.pixel_to_map));
+  TRY(append(shard, CHIP_ARRAY_CLASSES, chip->class_pixels));
+  TRY(append(shard, CHIP_ARRAY_BANDS, chip->bands));
+  TRY(append(shard, CHIP_ARRAY_CHECKSUMS, &checksum));
+  ++shard->chip_count;
+  return STATUS_OK;
+}
+
+Status chip_shard_commit(ChipShard **shard)
+{
+  const Status status = array_file_commit(&(*shard)->file);
+  chip_shard_close(*shard);
+  *shard = NULL;
+  return status;
+}
+
+void chip_shard_close(ChipShard *shard)
+{
+  if (shard == NULL) return;
+  array_file_close(shard->file);
+  memory_free(shard->narrow);
+  memory_free(shard);
+}
+
+static Status read_count(const char *path, int64_t *chip_count)
+{
+  ArrayFile *file = NULL;
+  ArrayLayout layout = {.rank = 0};
+  Status status = array_file_open(path, &file);
+  if (status == STATUS_OK)
+    status = array_layout(file, chip_array_name(CHIP_ARRAY_CHECKSUMS), &layout);
+  array_file_close(file);
+  *chip_count = layout.dims[0];
+  return status;
+}
+
+Status chip_shard_count(const char *folder, int32_t number, int64_t *chip_count)
+{
+  char path[OUTPUT_PATH_BYTES];
+  *chip_count = -1;
+  TRY(shard_path(folder, number, path));
+  return path_exists(path) ? read_count(path, chip_count) : STATUS_OK;
+}
+
+/* The tables of one shard, a slice at a time. */
+typedef struct Slice {
+  BandSum *bands;
+  int64_t *class_pixels;
+} Slice;
+
+enum { SLICE_CHIPS = 512 };
+
+static Status add_slice(ArrayFile *file, int64_t from, int64_t count, const Slice *slice,
+                        SetSum *sum)
+{
+  const int64_t start[3] = {from, 0, 0};
+  const int64_t band_extent[3] = {count, sum->band_count, BAND_SUM_NUMBERS};
+  const int64_t class_extent[2] = {count, sum->class_count};
+  TRY(array_read(file, chip_array_name(CHIP_ARRAY_BANDS), start, band_extent, ARRAY_F64,
+                 slice->bands));
+  TRY(array_read(file, chip_array_name(CHIP_ARRAY_CLASSES), start, class_extent, ARRAY_I64,
+                 slice->class_pixels));
+  for (int64_t i = 0; i < count; ++i)
+    set_sum_add(sum, slice->bands + i * sum->band_count,
+                slice->class_pixels + i * sum->class_count);
+  return STATUS_OK;
+}
+
+static Status add_shard(const char *path, const Slice *slice, int64_t *chip_count, SetSum *sum)
+{
+  ArrayFile *file = NULL;
+  ArrayLayout layout = {.rank = 0};
+  Status status = array_file_open(path, &file);
+  if (status == STATUS_OK)
+    status = array_layout(file, chip_array_name(CHIP_ARRAY_CHECKSUMS), &layout);
+  *chip_count = layout.dims[0];
+  for (int64_t from = 0; status == STATUS_OK && from < *chip_count; from += SLICE_CHIPS) {
+    const int64_t left = *chip_count - from;
+    status = add_slice(file, from, left < SLICE_CHIPS ? left : SLICE_CHIPS, slice, sum);
+  }
+  array_file_close(file);
+  return status;
+}
+
+static Status add_shards(const char *folder, int32_t shard_count, const Slice *slice,
+                         int64_t *chip_counts, SetSum *sum)
+{
+  char path[OUTPUT_PATH_BYTES];
+  for (int32_t i = 0; i < shard_count; ++i) {
+    TRY(shard_path(folder, i, path));
+    TRY(add_shard(path, slice, &chip_counts[i], sum));
+  }
+  return STATUS_OK;
+}
+
+Status chip_shards_sum(const char *folder, int32_t shard_count, const ChipForm *form,
+                       int64_t *chip_counts, SetSum *sum)
+{
+  void *bands, *classes = NULL;
+  TRY(memory_allocate(SLICE_CHIPS, (size_t)form->band_count * sizeof(BandSum), "band sums",
+                      &bands));
+  Status status = memory_allocate(SLICE_CHIPS, (size_t)form->class_count * sizeof(int64_t),
+                                  "class counts", &classes);
+  const Slice slice = {bands, classes};
+  if (status == STATUS_OK) status = add_shards(folder, shard_count, &slice, chip_counts, sum);
+  memory_free(classes);
+  memory_free(bands);
+  return status;
+}

@@ -1,0 +1,313 @@
+/* Reads the folder that ArcGIS calls Classified_Tiles. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "chip/chip_statistics.h"
+#include "chip_set_form.h"
+#include "geo/raster.h"
+#include "geo/tiff_chip.h"
+#include "tile_map.h"
+#include "tile_place.h"
+#include "tile_tables.h"
+
+typedef struct ChipTiles {
+  TilePair *pairs; /* one per chip */
+} ChipTiles;
+
+static Status read_first(ChipSet *set, const char *path)
+{
+  ChipImage first;
+  ChipSetInfo *info = &set->info;
+  TRY(chip_image_read(path, &first));
+  info->width_px = first.width_px;
+  info->height_px = first.height_px;
+  info->band_count = first.band_count;
+  info->pixel = first.type;
+  chip_image_free(&first);
+  return STATUS_OK;
+}
+
+static Status place_one(ChipSet *set, const TilePair *pair, int64_t chip, Grid *first,
+                        bool *has_first)
+{
+  Grid grid;
+  bool found;
+  ChipPlace *place = &set->places[chip];
+  TRY(tile_grid(pair->image, set->info.width_px, set->info.height_px, &grid, &found));
+  *place = (ChipPlace){.raster = -1};
+  if (found && !*has_first) {
+    *first = grid;
+    *has_first = true;
+  }
+  if (found) *place = tile_place(first, &grid);
+  if (place->raster >= 0) return STATUS_OK;
+  if (chip >= INT32_MAX)
+    return status_set(STATUS_UNSUPPORTED, "%s: more than 2^31 chips without a place", set->path);
+  *place = (ChipPlace){.raster = (int32_t)chip + 1,
+                       .width_px = set->info.width_px,
+                       .height_px = set->info.height_px};
+  return STATUS_OK;
+}
+
+static Status place_all(ChipSet *set, const TilePair *pairs, Grid *first, bool *has_first)
+{
+  void *memory;
+  TRY(arena_allocate(set->arena, (size_t)set->info.chip_count * sizeof(ChipPlace), &memory));
+  set->places = memory;
+  *has_first = false;
+  for (int64_t i = 0; i < set->info.chip_count; ++i)
+    TRY(place_one(set, &pairs[i], i, first, has_first));
+  return STATUS_OK;
+}
+
+/* The system of the first picture, else the one that the tables name. */
+static Status take_crs(ChipSet *set, const char *image_path, const char *named_wkt)
+{
+  Raster *raster = NULL;
+  TRY(raster_open(image_path, &raster));
+  const char *own = raster_grid(raster)->crs_wkt;
+  const Status status =
+      arena_copy_text(set->arena, own[0] != '\0' ? own : named_wkt, &set->info.crs_wkt);
+  raster_close(raster);
+  return status;
+}
+
+static void take_cell_size(ChipSet *set, const Grid *first, bool has_first)
+{
+  double width_m, height_m;
+  Grid grid = *first;
+  grid.crs_wkt = set->info.crs_wkt;
+  if (has_first && grid_cell_size_m(&grid, &width_m, &height_m) == STATUS_OK)
+    set->info.cell_size_m = width_m;
+}
+
+static Status misfit(const ChipSet *set, const char *path, const ChipImage *image)
+{
+  const ChipSetInfo *info = &set->info;
+  return status_set(
+      STATUS_BAD_INPUT,
+      "%s: is %d x %d px with %d bands of %s; the set is %d x %d px with %d bands of %s", path,
+      image->width_px, image->height_px, image->band_count, pixel_name(image->type), info->width_px,
+      info->height_px, info->band_count, pixel_name(info->pixel));
+}
+
+static Status read_image(const ChipSet *set, const char *path, void *image)
+{
+  ChipImage chip;
+  const ChipSetInfo *info = &set->info;
+  TRY(chip_image_read(path, &chip));
+  const size_t bytes = (size_t)info->width_px * (size_t)info->height_px * (size_t)info->band_count *
+                       pixel_bytes(info->pixel);
+  const bool fits = chip.width_px == info->width_px && chip.height_px == info->height_px &&
+                    chip.band_count == info->band_count && chip.type == info->pixel;
+  if (fits) memcpy(image, chip.pixels, bytes);
+  const Status status = fits ? STATUS_OK : misfit(set, path, &chip);
+  chip_image_free(&chip);
+  return status;
+}
+
+static Status take_labels(const ChipSet *set, const char *path, const ChipImage *chip,
+                          uint16_t *labels)
+{
+  const int64_t pixel_count = (int64_t)set->info.width_px * set->info.height_px;
+  if (chip->width_px != set->info.width_px || chip->height_px != set->info.height_px)
+    return status_set(STATUS_BAD_INPUT, "%s: is %d x %d px, its chip %d x %d", path, chip->width_px,
+                      chip->height_px, set->info.width_px, set->info.height_px);
+  for (int64_t i = 0; i < pixel_count; ++i) {
+    const double value = pixel_value(chip->type, chip->pixels, (size_t)(i * chip->band_count));
+    if (!(value >= 0 && value <= CLASS_LARGEST_VALUE) || value != floor(value))
+      return status_set(STATUS_BAD_INPUT, "%s: holds the value %g; class values are 0 to %d", path,
+                        value, CLASS_LARGEST_VALUE);
+    labels[i] = (uint16_t)value;
+  }
+  return STATUS_OK;
+}
+
+static Status read_labels(const ChipSet *set, const char *path, uint16_t *labels)
+{
+  ChipImage chip;
+  if (path == NULL) {
+    memset(labels, 0, (size_t)set->info.width_px * (size_t)set->info.height_px * sizeof *labels);
+    return STATUS_OK;
+  }
+  TRY(chip_image_read(path, &chip));
+  const Status status = take_labels(set, path, &chip, labels);
+  chip_image_free(&chip);
+  return status;
+}
+
+/* 0: all bands are 0; 1: data; -1: a band is no finite number. */
+static int kind_of_pixel(PixelType type, const void *image, int64_t pixel, int32_t band_count)
+{
+  int kind = 0;
+  for (int32_t band = 0; band < band_count; ++band) {
+    const double value = pixel_value(type, image, (size_t)(pixel * band_count + band));
+    if (!isfinite(value)) return -1;
+    if (value != 0) kind = 1;
+  }
+  return kind;
+}
+
+static void find_valid(const ChipSetInfo *info, void *image, uint8_t *valid, uint16_t *labels)
+{
+  const int64_t pixel_count = (int64_t)info->width_px * info->height_px;
+  const size_t bytes = (size_t)info->band_count * pixel_bytes(info->pixel);
+  for (int64_t i = 0; i < pixel_count; ++i) {
+    const int kind = kind_of_pixel(info->pixel, image, i, info->band_count);
+    valid[i] = kind > 0 || (kind == 0 && labels[i] != 0);
+    if (valid[i] == 1) continue;
+    memset((uint8_t *)image + (size_t)i * bytes, 0, bytes);
+    labels[i] = 0;
+  }
+}
+
+static Status read_chip(ChipSet *set, int64_t chip, void *image, uint8_t *valid, uint16_t *labels)
+{
+  const TilePair *pair = &((const ChipTiles *)set->source)->pairs[chip];
+  TRY(read_image(set, pair->image, image));
+  TRY(read_labels(set, pair->label, labels));
+  find_valid(&set->info, image, valid, labels);
+  return STATUS_OK;
+}
+
+/* Statistics that the folder lacks: all chips are read once. */
+typedef struct Counting {
+  void *image;
+  uint8_t *valid;
+  uint16_t *labels;
+  int64_t *pixels, *chips, *last_chip; /* per class value */
+  BandSum *chip_bands, *bands;
+} Counting;
+
+static Status allocate_counting(Arena *arena, const ChipSetInfo *info, Counting *counting)
+{
+  const size_t pixels = (size_t)info->width_px * (size_t)info->height_px;
+  const size_t values = CLASS_LARGEST_VALUE + 1;
+  const size_t bands = (size_t)info->band_count;
+  void *pieces[8];
+  const size_t bytes[8] = {pixels * bands * pixel_bytes(info->pixel),
+                           pixels,
+                           2 * pixels,
+                           values * sizeof(int64_t),
+                           values * sizeof(int64_t),
+                           values * sizeof(int64_t),
+                           bands * sizeof(BandSum),
+                           bands * sizeof(BandSum)};
+  for (int i = 0; i < 8; ++i)
+    TRY(arena_allocate(arena, bytes[i], &pieces[i]));
+  *counting = (Counting){pieces[0], pieces[1], pieces[2], pieces[3],
+                         pieces[4], pieces[5], pieces[6], pieces[7]};
+  return STATUS_OK;
+}
+
+static Status count_chips(ChipSet *set, Counting *counting)
+{
+  const ChipSetInfo *info = &set->info;
+  const int64_t pixel_count = (int64_t)info->width_px * info->height_px;
+  for (int64_t chip = 0; chip < info->chip_count; ++chip) {
+    TRY(read_chip(set, chip, counting->image, counting->valid, counting->labels));
+    band_sum_of_chip(info->pixel, counting->image, counting->valid, pixel_count, info->band_count,
+                     counting->chip_bands);
+    for (int32_t band = 0; band < info->band_count; ++band)
+      band_sum_merge(&counting->bands[band], &counting->chip_bands[band]);
+    for (int64_t i = 0; i < pixel_count; ++i) {
+      if (counting->valid[i] == 0) continue;
+      const uint16_t value = counting->labels[i];
+      ++counting->pixels[value];
+      if (counting->last_chip[value] == chip + 1) continue;
+      counting->last_chip[value] = chip + 1;
+      ++counting->chips[value];
+    }
+  }
+  return STATUS_OK;
+}
+
+/* Classes that are listed or occur, by value, 0 first. */
+static Status take_classes(ChipSet *set, const TileTables *tables, const Counting *counting)
+{
+  void *memory;
+  ChipSetInfo *info = &set->info;
+  size_t count = (size_t)tables->class_count + 1;
+  for (int32_t value = 0; value <= CLASS_LARGEST_VALUE; ++value)
+    count += counting->chips[value] > 0;
+  TRY(arena_allocate(set->arena, count * sizeof *info->classes, &memory));
+  info->classes = memory;
+  int32_t next = 0; /* of the listed ones */
+  for (int32_t value = 0; value <= CLASS_LARGEST_VALUE; ++value) {
+    char name[16];
+    const bool listed = next < tables->class_count && tables->classes[next].entry.value == value;
+    if (!listed && value > 0 && counting->chips[value] == 0) continue;
+    (void)snprintf(name, sizeof name, "%d", value);
+    info->classes[info->class_count++] =
+        (ChipClass){.entry = listed ? tables->classes[next++].entry
+                                    : class_entry(value, value == 0 ? "background" : name),
+                    .pixel_count = counting->pixels[value],
+                    .chip_count = counting->chips[value]};
+  }
+  return STATUS_OK;
+}
+
+static Status count_anew(ChipSet *set, const TileTables *tables, Arena *scratch)
+{
+  Counting counting;
+  TRY(allocate_counting(scratch, &set->info, &counting));
+  TRY(count_chips(set, &counting));
+  for (int32_t i = 0; i < set->info.band_count; ++i) {
+    ChipBand *band = &set->info.bands[i];
+    band->least = counting.bands[i].least;
+    band->most = counting.bands[i].most;
+    band->mean = counting.bands[i].mean;
+    band->standard_deviation = band_sum_standard_deviation(&counting.bands[i]);
+    band->pixel_count = (int64_t)counting.bands[i].count;
+  }
+  return take_classes(set, tables, &counting);
+}
+
+static Status take_statistics(ChipSet *set, const TileTables *tables)
+{
+  ChipSetInfo *info = &set->info;
+  Arena *scratch = NULL;
+  info->bands = tables->bands;
+  if (tables->has_counts) {
+    info->classes = tables->classes;
+    info->class_count = tables->class_count;
+    return STATUS_OK;
+  }
+  TRY(arena_open(&scratch));
+  const Status status = count_anew(set, tables, scratch);
+  arena_close(scratch);
+  return status;
+}
+
+static Status open_tiles(ChipSet *set)
+{
+  void *memory;
+  TileTables tables;
+  Grid first = {.crs_wkt = ""};
+  bool has_first = false;
+  ChipSetInfo *info = &set->info;
+  TRY(arena_allocate(set->arena, sizeof(ChipTiles), &memory));
+  ChipTiles *tiles = memory;
+  set->source = tiles;
+  TRY(tile_map_read(set->path, set->arena, &tiles->pairs, &info->chip_count));
+  TRY(read_first(set, tiles->pairs[0].image));
+  TRY(tile_tables_read(set->path, set->arena, info->chip_count, info->band_count, &tables));
+  TRY(place_all(set, tiles->pairs, &first, &has_first));
+  TRY(take_crs(set, tiles->pairs[0].image, tables.crs_wkt));
+  take_cell_size(set, &first, has_first);
+  info->unlabelled_is_background = true;
+  TRY(take_statistics(set, &tables));
+  info->labels_are_wide = info->classes[info->class_count - 1].entry.value > UINT8_MAX;
+  return STATUS_OK;
+}
+
+static void close_tiles(ChipSet *set)
+{
+  (void)set; /* all of it lives in the set's arena */
+}
+
+const ChipSetForm chip_tiles_form = {open_tiles, close_tiles, read_chip};
