@@ -18,8 +18,7 @@ typedef struct BandMapOptions {
   const char *const *band_names; /* band_count of them, or NULL */
   bool has_nodata;
   double nodata; /* also what is never written; without one that is 0 */
-  double scale;  /* value = stored * scale, kept in the file for uint8 probabilities (1 / 250.0); 0
-                    or 1: none */
+  double scale;  /* value = stored * scale, as 1 / 250.0 for uint8 probabilities; 0: none */
   bool is_rgb;   /* the first three bands are red, green and blue */
   int32_t thread_count;
 } BandMapOptions;
@@ -29,5 +28,5 @@ Status band_map_create(const char *path, const Grid *grid, const BandMapOptions 
 /* pixels: height x width x band_count, channels last. */
 Status band_map_write(BandMap *map, Window window, const void *pixels);
 Status band_map_finish(BandMap *map);
-void band_map_close(
-    BandMap *map); /* accepts NULL; removes all traces of a map that was not finished */
+/* Accepts NULL; removes all traces of a map that was not finished. */
+void band_map_close(BandMap *map);

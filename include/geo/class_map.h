@@ -8,11 +8,11 @@
 #include "geo/pixel.h"
 #include "geo/window.h"
 
-/* Writes a class map: a Cloud Optimized GeoTIFF of one band, 512 px tiles, DEFLATE, overviews (the
- * most frequent class), colour table, NoData; BigTIFF when it may exceed 4 GB. Category names and
- * an attribute table (Value, Class, Red, Green, Blue) go into path.aux.xml, since TIFF has no place
- * for them. The same values give the same bytes, whatever the order of windows and the number of
- * threads. */
+/* Writes a class map: a Cloud Optimized GeoTIFF of one band, 512 px tiles, DEFLATE, overviews (of
+ * each 2 x 2 px the most frequent class), colour table, NoData; BigTIFF when it may exceed 4 GB.
+ * Category names and an attribute table (Value, Class, Red, Green, Blue) go into path.aux.xml,
+ * since TIFF has no place for them. The same values give the same bytes, whatever the order of
+ * windows and the number of threads. */
 typedef struct ClassMap ClassMap;
 
 typedef struct ClassMapOptions {

@@ -7,8 +7,11 @@
 #include "geo/window.h"
 
 /* Where the pixels of a raster or of a chip lie. GDAL's affine order:
+ *
  *   x = pixel_to_map[0] + column * pixel_to_map[1] + row * pixel_to_map[2]
+ *
  *   y = pixel_to_map[3] + column * pixel_to_map[4] + row * pixel_to_map[5]
+ *
  * (column, row) = (0, 0) is the outer corner of the first pixel, (0.5, 0.5) its centre. Grids may
  * be turned and sheared; they are never flat (the determinant is not 0). */
 typedef struct Grid {

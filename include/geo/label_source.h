@@ -13,41 +13,49 @@
 typedef struct LabelSource LabelSource;
 
 typedef struct LabelOptions {
-  const char *layer;       /* NULL or "": the only one, else the first with features */
-  const char *class_field; /* NULL or "": classvalue, value, class_value, class_id, class, in this
-                              order; none: all features are class 1 */
-  const char *classes;     /* NULL or "": all. "building=1;road=2": only these, with these values */
-  double buffer; /* widens features, in map units of the labels' own reference system; points become
-                    circles of 32 corners */
-  bool assume_raster_crs; /* labels without a reference system have the raster's; else that is an
-                             error */
+  /* NULL or "": the first one with features */
+  const char *layer;
+  /* NULL or "": classvalue, value, class_value, class_id or class, the first that there is; "none",
+   * or no such field: all features are class 1 */
+  const char *class_field;
+  /* NULL or "": all; "building=1;road=2": only these, with these values */
+  const char *classes;
+  /* Widens features, in map units of the labels' own reference system; points become circles of 32
+   * corners. */
+  double buffer;
+  /* Labels without a reference system have the raster's; else that is an error. */
+  bool assume_raster_crs;
 } LabelOptions;
 
-/* What became of the features. */
+/* What became of the features; all 0 for a raster of classes. */
 typedef struct LabelCounts {
-  int64_t read;     /* all of the layer */
-  int64_t kept;     /* in the end, near the raster */
-  int64_t repaired; /* of those kept: invalid polygons that were made valid */
-  int64_t
-      dropped; /* empty, not repairable, or not to be brought into the raster's reference system */
-  int64_t outside; /* do not touch the raster */
-  int64_t
-      classless; /* the class field is empty, or names a class that options.classes does not list */
+  int64_t read;      /* all of the layer */
+  int64_t kept;      /* in the end, near the raster */
+  int64_t repaired;  /* of those kept: invalid polygons that were made valid */
+  int64_t dropped;   /* empty, not repairable, or not to be brought into the raster's system */
+  int64_t outside;   /* do not touch the raster's bounds, or have no geometry */
+  int64_t classless; /* the class field is empty, or names a class that is not listed */
 } LabelCounts;
 
 /* Opens labels for a raster's grid; features are taken into its reference system and kept in
- * memory. within  NULL: labels are needed for all of the raster, and that nothing overlaps is an
- * error; else only for this window, and nothing there is no error (a rank's share) Classes. An
- * integer field is the value (a real field too, if whole); its names come from a text field beside
- * it (classname, class_name, class, name) where there is one. A text field whose values are all
- * whole numbers counts as integer; the values of any other are numbered 1, 2, … in the order of
- * their bytes. Values must lie in 0 … 65535; 0 erases to unlabelled. The table holds all classes of
- * the layer, near the raster or not, and is the same on every rank. A raster of classes has one
- * band of whole numbers; NoData is 0. Its table is its attribute table, its category names or,
- * where it has neither, the values that occur (which reads all of it). It must be in the raster's
- * reference system. Errors: STATUS_IO, STATUS_BAD_INPUT as for a raster; STATUS_BAD_OPTION for a
- * layer, field or class list that does not fit (it names what there is); STATUS_MISMATCH if a
- * reference system is missing or nothing overlaps (it names both extents and both systems). */
+ * memory.
+ *
+ *   within  NULL: labels are needed for all of the raster, and that nothing overlaps is an error;
+ *           else only for this window, and nothing there is no error (a rank's share)
+ *
+ * Features. An integer field is the class value (a real field too, if whole); names come from a
+ * text field beside it (classname, class_name, class, name) where there is one. A text field whose
+ * values are all whole numbers counts as integer; the values of any other are numbered 1, 2, … in
+ * the order of their bytes. Values must lie in 0 … 65535; 0 is unlabelled. The table holds
+ * all classes of the layer, near the raster or not, and is the same on every rank.
+ *
+ * Rasters. One band of whole numbers in the raster's reference system, on any grid; NoData is 0.
+ * The table is the attribute table, the category names or, where there is neither, the values that
+ * occur (which reads all of it).
+ *
+ * Errors: STATUS_IO, STATUS_BAD_INPUT as for a raster; STATUS_BAD_OPTION for a layer, field or
+ * class list that does not fit (it names what there is); STATUS_MISMATCH if a reference system is
+ * missing or nothing overlaps (it names both extents and both systems). */
 Status label_source_open(const char *path, const LabelOptions *options, const Grid *raster,
                          const Window *within, LabelSource **source);
 void label_source_close(LabelSource *source); /* accepts NULL */
@@ -60,13 +68,17 @@ LabelCounts label_source_counts(const LabelSource *source);
 const char *label_source_class_field(const LabelSource *source);
 
 /* Writes the class of each pixel of a chip, height x width of PIXEL_U8 or PIXEL_U16; 0 where no
- * label is. The chip's grid is in the raster's reference system and may be turned. A polygon owns
- * the pixels whose centre it holds, a line those it crosses, a point the one it is in (GDAL's
- * rasterize). Where features overlap, the larger class value wins; among equals it does not matter.
- * A raster of classes gives each pixel the class at its centre. One thread at a time per source.
- * Errors: STATUS_MISMATCH for a value that does not fit type; STATUS_BAD_INPUT from a raster. */
+ * label is. The chip's grid is in the raster's reference system and may be turned.
+ *
+ * A polygon owns the pixels whose centre it holds, a line those it crosses, a point the one it is
+ * in (GDAL's rasterize). Where features overlap, the larger class value wins. A raster of classes
+ * gives each pixel the class at its centre.
+ *
+ * One thread at a time per source. Errors: STATUS_MISMATCH for a value that does not fit type;
+ * STATUS_BAD_INPUT from a raster. */
 Status label_source_burn(LabelSource *source, const Grid *chip, PixelType type, void *class_values);
 
 /* Whether a label touches the chip's area, exactly, not by boxes; for a raster: whether any pixel
- * burns to other than 0. STATUS and answer apart, since a raster of labels may be unreadable. */
+ * burns to other than 0. The answer is apart from the status, since a raster of labels may be
+ * unreadable. */
 Status label_source_touches(LabelSource *source, const Grid *chip, bool *touches);

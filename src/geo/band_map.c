@@ -26,7 +26,7 @@ Status band_map_create(const char *path, const Grid *grid, const BandMapOptions 
       .band_count = options->band_count,
       .has_nodata = options->has_nodata,
       .nodata = options->nodata,
-      .overviews = "AVERAGE",
+      .overviews = COG_AVERAGE,
       .has_gradients = true,
       .is_rgb = options->is_rgb && options->band_count >= 3,
       .thread_count = options->thread_count,

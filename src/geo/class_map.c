@@ -91,7 +91,7 @@ Status class_map_create(const char *path, const Grid *grid, const ClassEntry *cl
       .band_count = 1,
       .has_nodata = options->nodata >= 0,
       .nodata = options->nodata,
-      .overviews = "MODE",
+      .overviews = COG_MODE,
       .thread_count = options->thread_count,
   };
   TRY(check_classes(path, classes, class_count, options));

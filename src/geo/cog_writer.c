@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/output.h"
 #include "base/path.h"
+#include "cog_overview.h"
 
 enum { TILE_PX = 512 };
 
@@ -72,8 +73,7 @@ static char **cog_options(const CogSpec *spec)
   options = CSLSetNameValue(options, "COMPRESS", "DEFLATE");
   options = CSLSetNameValue(options, "PREDICTOR", spec->has_gradients ? "YES" : "NO");
   options = CSLSetNameValue(options, "BIGTIFF", "IF_SAFER");
-  options = CSLSetNameValue(options, "OVERVIEW_RESAMPLING", spec->overviews);
-  options = CSLSetNameValue(options, "OVERVIEWS", "IGNORE_EXISTING");
+  options = CSLSetNameValue(options, "OVERVIEWS", "FORCE_USE_EXISTING");
   return with_threads(options, spec->thread_count);
 }
 
@@ -224,6 +224,8 @@ static void remove_traces(const CogWriter *writer)
 
 Status cog_writer_finish(CogWriter *writer)
 {
+  const Status status = cog_overviews_build(writer->dataset, &writer->spec);
+  if (status != STATUS_OK) return status_prefix(status, "%s", writer->path);
   TRY(make_cog(writer));
   TRY(cog_check(writer->aside, writer->width_px, writer->height_px));
   TRY(commit(writer));

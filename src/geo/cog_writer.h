@@ -7,13 +7,16 @@
  * What TIFF has no place for (category names, attribute table) follows in path.aux.xml. */
 typedef struct CogWriter CogWriter;
 
+/* What a pixel of an overview is of the four under it. */
+typedef enum CogOverviews { COG_MODE, COG_AVERAGE } CogOverviews;
+
 typedef struct CogSpec {
   PixelType type;
   int32_t band_count;
   bool has_nodata;
   double nodata;
-  const char *overviews; /* GDAL's name of a resampling: "MODE", "AVERAGE" */
-  bool has_gradients;    /* neighbours are alike in value, not only equal: a predictor pays */
+  CogOverviews overviews;
+  bool has_gradients; /* neighbours are alike in value, not only equal: a predictor pays */
   bool is_rgb;
   int32_t thread_count;
 } CogSpec;

@@ -29,6 +29,7 @@ typedef struct Polygonizing {
   const ClassEntry *classes;
   int32_t class_count;
   const PolygonizeOptions *options;
+  int32_t nodata;       /* of the map; -1: none */
   Ellipsoid *ellipsoid; /* NULL: areas are unknown */
   FeatureFile *file;
   PolygonizeCounts *counts;
@@ -37,36 +38,8 @@ typedef struct Polygonizing {
   int area_field;
 } Polygonizing;
 
-/* A VRT that is 1 where pixels become polygons: not NoData and, by default, not 0. */
-static void describe_mask(const char *map_path, GDALDatasetH map, bool keep_background,
-                          size_t bytes, char *xml)
-{
-  int has_nodata = 0;
-  const double nodata = GDALGetRasterNoDataValue(GDALGetRasterBand(map, 1), &has_nodata);
-  char lut[160];
-  int length = snprintf(lut, sizeof lut, "0:%d,1:1", keep_background ? 1 : 0);
-  if (has_nodata && nodata == 0)
-    (void)snprintf(lut, sizeof lut, "0:0,1:1,65536:1");
-  else if (has_nodata && nodata == 1)
-    (void)snprintf(lut, sizeof lut, "0:%d,1:0,2:1,65536:1", keep_background ? 1 : 0);
-  else if (has_nodata)
-    (void)snprintf(lut + length, sizeof lut - (size_t)length, ",%.0f:1,%.0f:0,%.0f:1", nodata - 1,
-                   nodata, nodata + 1);
-  else
-    (void)snprintf(lut + length, sizeof lut - (size_t)length, ",65536:1");
-  char *escaped = CPLEscapeString(map_path, -1, CPLES_XML);
-  (void)snprintf(
-      xml, bytes,
-      "<VRTDataset rasterXSize=\"%d\" rasterYSize=\"%d\"><VRTRasterBand dataType=\"Byte\" "
-      "band=\"1\"><ComplexSource><SourceFilename relativeToVRT=\"0\">%s</SourceFilename>"
-      "<SourceBand>1</SourceBand><LUT>%s</LUT></ComplexSource></VRTRasterBand>"
-      "</VRTDataset>",
-      GDALGetRasterXSize(map), GDALGetRasterYSize(map), escaped, lut);
-  CPLFree(escaped);
-}
-
 /* Map to raw polygons with the one field "value", in a FlatGeobuf without index: it streams. */
-static Status trace(GDALDatasetH map, GDALDatasetH mask, const char *patches_path)
+static Status trace(GDALRasterBandH map, GDALRasterBandH mask, const char *patches_path)
 {
   const char *const no_index[] = {"SPATIAL_INDEX=NO", NULL};
   GDALDatasetH patches = NULL;
@@ -82,8 +55,7 @@ static Status trace(GDALDatasetH map, GDALDatasetH mask, const char *patches_pat
     OGRFieldDefnH field = OGR_Fld_Create("value", OFTInteger);
     (void)OGR_L_CreateField(layer, field, FALSE);
     OGR_Fld_Destroy(field);
-    failed = GDALPolygonize(GDALGetRasterBand(map, 1), GDALGetRasterBand(mask, 1), layer, 0, NULL,
-                            NULL, NULL);
+    failed = GDALPolygonize(map, mask, layer, 0, NULL, NULL, NULL);
   }
   if (patches != NULL) GDALClose(patches);
   gdal_watch_end(&watch);
@@ -93,23 +65,21 @@ static Status trace(GDALDatasetH map, GDALDatasetH mask, const char *patches_pat
   return STATUS_OK;
 }
 
-static Status trace_map(const char *map_path, bool keep_background, const char *patches_path)
+/* Without background the map is its own mask, since 0 hides; its NoData is then traced too, and
+ * left out later. */
+static Status trace_map(const char *map_path, bool keep_background, const char *patches_path,
+                        Polygonizing *job)
 {
-  char xml[2 * OUTPUT_PATH_BYTES];
-  Status status = STATUS_OK;
   GdalWatch watch;
   gdal_watch_begin(&watch);
   GDALDatasetH map = GDALOpenEx(map_path, GDAL_OF_RASTER | GDAL_OF_VERBOSE_ERROR, NULL, NULL, NULL);
   gdal_watch_end(&watch);
   if (map == NULL) return gdal_open_failed(map_path, "a class map", &watch);
-  describe_mask(map_path, map, keep_background, sizeof xml, xml);
-  GDALDatasetH mask = GDALOpenEx(xml, GDAL_OF_RASTER, NULL, NULL, NULL);
-  if (mask == NULL)
-    status =
-        status_set(STATUS_BAD_INPUT, "%s: cannot be masked (%s)", map_path, CPLGetLastErrorMsg());
-  else
-    status = trace(map, mask, patches_path);
-  if (mask != NULL) GDALClose(mask);
+  GDALRasterBandH band = GDALGetRasterBand(map, 1);
+  int has_nodata = 0;
+  const double nodata = GDALGetRasterNoDataValue(band, &has_nodata);
+  job->nodata = has_nodata && nodata >= 0 && nodata <= CLASS_LARGEST_VALUE ? (int32_t)nodata : -1;
+  const Status status = trace(band, keep_background ? GDALGetMaskBand(band) : band, patches_path);
   GDALClose(map);
   return status;
 }
@@ -139,6 +109,7 @@ static Status write_patch(const Polygonizing *job, OGRGeometryH geometry, int32_
 static Status write_feature(const Polygonizing *job, OGRFeatureH patch)
 {
   const int32_t value = OGR_F_GetFieldAsInteger(patch, 0);
+  if (value == job->nodata) return STATUS_OK;
   OGRGeometryH whole = OGR_F_GetGeometryRef(patch);
   if (!(job->options->simplify > 0)) return write_patch(job, whole, value);
   OGRGeometryH simple = OGR_G_SimplifyPreserveTopology(whole, job->options->simplify);
@@ -200,7 +171,7 @@ static Status run(Polygonizing *job, const char *map_path, const char *output_pa
                       "nothing there",
                       map_path, job->options->min_area_m2);
   TRY(feature_file_create(output_path, crs_wkt, wkbPolygon, &job->file));
-  TRY(trace_map(map_path, job->options->keep_background, patches_path));
+  TRY(trace_map(map_path, job->options->keep_background, patches_path, job));
   return write_file(job, patches_path);
 }
 

@@ -227,7 +227,7 @@ static void a_full_disk_is_an_error_and_leaves_nothing(void **state)
   (void)signal(SIGXFSZ, SIG_IGN);
   fixture_path("full.tif", path);
   int failures = 0;
-  /* From full at once to full at the last tile: the map takes about 170 kB, its tiles 30 kB. */
+  /* From full at once to full near the end. */
   for (rlim_t bytes = 1000; bytes < 40000; bytes += 4000) {
     ClassMap *map = NULL;
     limit_files(bytes);
@@ -282,6 +282,40 @@ static void probabilities_keep_names_scale_and_nodata(void **state)
   GDALClose(made);
 }
 
+static void overviews_of_bands_are_means_without_no_data(void **state)
+{
+  enum { SIDE = 600 };
+  const Grid square = {SIDE, SIDE, {0, 1, 0, 0, 0, -1}, ""};
+  const BandMapOptions floats = {
+      .type = PIXEL_F32, .band_count = 2, .has_nodata = true, .nodata = -1};
+  char path[FIXTURE_PATH_BYTES];
+  float *pixels = malloc(sizeof(float) * SIDE * SIDE * 2);
+  assert_non_null(pixels);
+  for (int i = 0; i < SIDE * SIDE; ++i) {
+    const int quarter = i % SIDE % 2 + i / SIDE % 2 * 2;          /* of the 2 x 2 px */
+    pixels[2 * i] = (float)quarter;                               /* 0, 1, 2, 3: mean 1.5 */
+    pixels[2 * i + 1] = quarter == 3 ? -1 : (float)(8 * quarter); /* 0, 8, 16, none: mean 8 */
+  }
+  fixture_path("means.tif", path);
+  BandMap *map;
+  CHECK_OK(band_map_create(path, &square, &floats, &map));
+  CHECK_OK(band_map_write(map, grid_window(&square), pixels));
+  CHECK_OK(band_map_finish(map));
+  band_map_close(map);
+  free(pixels);
+  GDALDatasetH made = GDALOpenEx(path, GDAL_OF_RASTER, NULL, NULL, NULL);
+  float read[2];
+  for (int band = 0; band < 2; ++band) {
+    GDALRasterBandH half = GDALGetOverview(GDALGetRasterBand(made, band + 1), 0);
+    assert_int_equal(GDALGetRasterBandXSize(half), 300);
+    assert_int_equal(
+        GDALRasterIO(half, GF_Read, 299, 299, 1, 1, &read[band], 1, 1, GDT_Float32, 0, 0), CE_None);
+  }
+  GDALClose(made);
+  assert_true(read[0] == 1.5F);
+  assert_true(read[1] == 8);
+}
+
 static void an_image_of_four_bands_has_no_alpha(void **state)
 {
   const Grid small = {2, 1, {0, 1, 0, 0, 0, -1}, ""};
@@ -318,6 +352,7 @@ int main(void)
       cmocka_unit_test(a_missing_folder_is_refused_at_the_start),
       cmocka_unit_test(a_full_disk_is_an_error_and_leaves_nothing),
       cmocka_unit_test(probabilities_keep_names_scale_and_nodata),
+      cmocka_unit_test(overviews_of_bands_are_means_without_no_data),
       cmocka_unit_test(an_image_of_four_bands_has_no_alpha),
   };
   return cmocka_run_group_tests(tests, fixture_start, fixture_end);
