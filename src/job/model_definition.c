@@ -73,8 +73,8 @@ static Status read_class_count(const Document *definition, int32_t *count)
   const Document *classes;
   TRY(document_get_list(definition, "Classes", &classes, NULL));
   const size_t found = document_count(classes);
-  if (found < 1 || found > MODEL_CLASSES_MOST)
-    return status_set(STATUS_BAD_INPUT, "the model has %zu classes; 1 to %d are possible", found,
+  if (found < 2 || found > MODEL_CLASSES_MOST)
+    return status_set(STATUS_BAD_INPUT, "the model has %zu classes; 2 to %d are possible", found,
                       (int)MODEL_CLASSES_MOST);
   *count = (int32_t)found;
   return STATUS_OK;

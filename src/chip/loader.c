@@ -1,0 +1,235 @@
+#include "chip/loader.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+enum { RING = 3 };
+
+typedef struct Slot {
+  float *images;
+  uint8_t *valid;
+  uint8_t *labels;
+  int32_t samples_done;
+} Slot;
+
+struct Loader {
+  LoaderOptions options;
+  Slot slots[RING];
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  pthread_t threads[16];
+  int32_t thread_count;
+  int64_t next_sample; /* to be taken by a thread, over all batches */
+  int64_t given;       /* batches given out so far */
+  bool stopping;
+  Status failure;
+  char sentence[512];
+};
+
+/* One thread's room for a chip. */
+typedef struct Bench {
+  void *image;
+  uint8_t *valid;
+  uint8_t *labels;
+  uint16_t *values;
+} Bench;
+
+static void bench_free(Bench *bench)
+{
+  memory_free(bench->image);
+  memory_free(bench->valid);
+  memory_free(bench->labels);
+  memory_free(bench->values);
+}
+
+static Status bench_fill(const ChipSetInfo *info, Bench *bench)
+{
+  const size_t pixels = (size_t)info->width_px * (size_t)info->height_px;
+  void *memory;
+  TRY(memory_allocate(pixels * (size_t)info->band_count, pixel_bytes(info->pixel), "chip",
+                      &bench->image));
+  TRY(memory_allocate(pixels, 1, "chip", &memory));
+  bench->valid = memory;
+  TRY(memory_allocate(pixels, 1, "chip", &memory));
+  bench->labels = memory;
+  TRY(memory_allocate(pixels, sizeof(uint16_t), "chip", &memory));
+  bench->values = memory;
+  return STATUS_OK;
+}
+
+static Sample sample_of(const Loader *loader, int64_t batch, int32_t sample)
+{
+  const Slot *slot = &loader->slots[batch % RING];
+  const int64_t pixels = (int64_t)loader->options.size_px * loader->options.size_px;
+  const int64_t first = sample * pixels;
+  return (Sample){.size_px = loader->options.size_px,
+                  .image = slot->images + first * chip_set_info(loader->options.set)->band_count,
+                  .valid = slot->valid + first,
+                  .labels = slot->labels + first};
+}
+
+static Status make_sample(const Loader *loader, Bench *bench, int64_t batch, int32_t sample)
+{
+  const LoaderOptions *o = &loader->options;
+  const ChipSetInfo *info = chip_set_info(o->set);
+  const int64_t chip = o->order[batch * o->samples + sample];
+  TRY(chip_set_read(o->set, chip, bench->image, bench->valid, bench->values));
+  const int64_t pixels = (int64_t)info->width_px * info->height_px;
+  for (int64_t p = 0; p < pixels; ++p)
+    bench->labels[p] = o->index_of_value[bench->values[p]];
+
+  const ChipImage image = {info->pixel,  info->width_px, info->height_px, info->band_count,
+                           bench->image, bench->valid,   bench->labels};
+  Sample made = sample_of(loader, batch, sample);
+  Random random =
+      random_stream(o->seed, o->first_stream + o->stream_step * (uint64_t)batch + (uint64_t)sample);
+  if (o->augmentation != NULL)
+    augment_sample(&image, o->augmentation, o->means, o->standard_deviations, &random, &made);
+  else
+    augment_centre(&image, &made);
+  return STATUS_OK;
+}
+
+static void fail(Loader *loader, Status status)
+{
+  if (loader->failure != STATUS_OK) return;
+  loader->failure = status;
+  (void)snprintf(loader->sentence, sizeof loader->sentence, "%s", status_message());
+}
+
+/* Waits for a sample whose batch has a place in the ring; false when there is nothing more to do.
+ * The lock is held. */
+static bool take_sample(Loader *loader, int64_t *batch, int32_t *sample)
+{
+  const LoaderOptions *o = &loader->options;
+  for (;;) {
+    *batch = loader->next_sample / o->samples;
+    *sample = (int32_t)(loader->next_sample % o->samples);
+    if (loader->stopping || loader->failure != STATUS_OK || *batch >= o->batch_count) return false;
+    if (*batch < loader->given + RING - 1)
+      break; /* one slot belongs to whoever took the last batch */
+    (void)pthread_cond_wait(&loader->changed, &loader->lock);
+  }
+  ++loader->next_sample;
+  return true;
+}
+
+static void work(Loader *loader, Bench *bench)
+{
+  int64_t batch;
+  int32_t sample;
+  while (take_sample(loader, &batch, &sample)) {
+    (void)pthread_mutex_unlock(&loader->lock);
+    const Status status = make_sample(loader, bench, batch, sample);
+    (void)pthread_mutex_lock(&loader->lock);
+    if (status != STATUS_OK) fail(loader, status);
+    ++loader->slots[batch % RING].samples_done;
+    (void)pthread_cond_broadcast(&loader->changed);
+  }
+}
+
+static void *run_thread(void *argument)
+{
+  Loader *loader = argument;
+  Bench bench = {0};
+  const Status status = bench_fill(chip_set_info(loader->options.set), &bench);
+  (void)pthread_mutex_lock(&loader->lock);
+  if (status == STATUS_OK)
+    work(loader, &bench);
+  else
+    fail(loader, status);
+  (void)pthread_cond_broadcast(&loader->changed);
+  (void)pthread_mutex_unlock(&loader->lock);
+  bench_free(&bench);
+  return NULL;
+}
+
+static Status allocate_slots(Loader *loader)
+{
+  const size_t pixels = (size_t)loader->options.samples * (size_t)loader->options.size_px *
+                        (size_t)loader->options.size_px;
+  for (int i = 0; i < RING; ++i) {
+    void *memory;
+    const size_t bands = (size_t)chip_set_info(loader->options.set)->band_count;
+    TRY(memory_allocate(pixels * bands, sizeof(float), "batch", &memory));
+    loader->slots[i].images = memory;
+    TRY(memory_allocate(pixels, 1, "batch", &memory));
+    loader->slots[i].valid = memory;
+    TRY(memory_allocate(pixels, 1, "batch", &memory));
+    loader->slots[i].labels = memory;
+  }
+  return STATUS_OK;
+}
+
+static Status start_threads(Loader *loader)
+{
+  const int32_t most = (int32_t)(sizeof loader->threads / sizeof *loader->threads);
+  const int32_t wanted = loader->options.threads < 1 ? 1 : loader->options.threads;
+  while (loader->thread_count < (wanted < most ? wanted : most)) {
+    if (pthread_create(&loader->threads[loader->thread_count], NULL, run_thread, loader) != 0)
+      return status_set(STATUS_NO_MEMORY, "the system gives no thread for reading chips");
+    ++loader->thread_count;
+  }
+  return STATUS_OK;
+}
+
+Status loader_open(LoaderOptions options, Loader **loader)
+{
+  void *memory;
+  *loader = NULL;
+  TRY(memory_allocate(1, sizeof **loader, "loader", &memory));
+  Loader *opening = memory;
+  opening->options = options;
+  opening->next_sample = options.first_batch * options.samples;
+  opening->given = options.first_batch;
+  (void)pthread_mutex_init(&opening->lock, NULL);
+  (void)pthread_cond_init(&opening->changed, NULL);
+  Status status = allocate_slots(opening);
+  if (status == STATUS_OK) status = start_threads(opening);
+  if (status == STATUS_OK)
+    *loader = opening;
+  else
+    loader_close(opening);
+  return status;
+}
+
+Status loader_next(Loader *loader, LoadedBatch *batch)
+{
+  const int32_t samples = loader->options.samples;
+  (void)pthread_mutex_lock(&loader->lock);
+  Slot *slot = &loader->slots[loader->given % RING];
+  while (slot->samples_done < samples && loader->failure == STATUS_OK)
+    (void)pthread_cond_wait(&loader->changed, &loader->lock);
+  const Status failure = loader->failure;
+  if (failure == STATUS_OK) {
+    slot->samples_done = 0;
+    ++loader->given;
+    (void)pthread_cond_broadcast(&loader->changed);
+  }
+  (void)pthread_mutex_unlock(&loader->lock);
+  if (failure != STATUS_OK) return status_set(failure, "%s", loader->sentence);
+  *batch = (LoadedBatch){slot->images, slot->valid, slot->labels};
+  return STATUS_OK;
+}
+
+void loader_close(Loader *loader)
+{
+  if (loader == NULL) return;
+  (void)pthread_mutex_lock(&loader->lock);
+  loader->stopping = true;
+  (void)pthread_cond_broadcast(&loader->changed);
+  (void)pthread_mutex_unlock(&loader->lock);
+  for (int32_t i = 0; i < loader->thread_count; ++i)
+    (void)pthread_join(loader->threads[i], NULL);
+  (void)pthread_cond_destroy(&loader->changed);
+  (void)pthread_mutex_destroy(&loader->lock);
+  for (int i = 0; i < RING; ++i) {
+    memory_free(loader->slots[i].images);
+    memory_free(loader->slots[i].valid);
+    memory_free(loader->slots[i].labels);
+  }
+  memory_free(loader);
+}
