@@ -118,7 +118,8 @@ Status array_create_virtual(ArrayFile *file, const char *path, ArrayType type, i
 /* Tells GIS programs where a two-dimensional array (rows, columns; height_px, width_px) lies: CF
  * conventions, with coordinate arrays x and y in its group and a variable that holds the reference
  * system. pixel_to_map: GDAL's order; a rotated grid is STATUS_UNSUPPORTED. In GDAL:
- * NETCDF:"file.h5":path. One grid per group: a second array of the same grid shares x and y;
+ * NETCDF:"file.h5":path, or the file alone if it
+ * ends with ".nc". One grid per group: a second array of the same grid shares x and y;
  * another grid is STATUS_MISMATCH. no_data: the value that means nothing, or NAN for none. */
 Status array_georeference(ArrayFile *file, const char *path, const char *crs_wkt,
                           const double pixel_to_map[6], double no_data);

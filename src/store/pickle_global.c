@@ -37,7 +37,7 @@ static Status make_opaque(Arena *arena, const char *name, PickleValue **made)
   return STATUS_OK;
 }
 
-static Status corrupt(const char *what)
+Status pickle_corrupt(const char *what)
 {
   return status_set(STATUS_BAD_INPUT, "corrupt pickle: %s", what);
 }
@@ -94,13 +94,13 @@ static Status read_view(const PickleValue *view, PickleStorage *storage)
   if (view->kind == PICKLE_NONE) return STATUS_OK;
   if (view->kind != PICKLE_TUPLE || view->count != 3 || view->items[1]->kind != PICKLE_INT ||
       view->items[2]->kind != PICKLE_INT)
-    return corrupt("the view of a storage is malformed");
+    return pickle_corrupt("the view of a storage is malformed");
   storage->view_offset = view->items[1]->integer;
   storage->view_count = view->items[2]->integer;
   if (storage->view_offset < 0 || storage->view_count < 0 ||
       storage->view_offset > storage->count ||
       storage->view_count > storage->count - storage->view_offset)
-    return corrupt("the view of a storage lies outside it");
+    return pickle_corrupt("the view of a storage lies outside it");
   return STATUS_OK;
 }
 
@@ -109,11 +109,11 @@ Status pickle_persistent(Arena *arena, const PickleValue *id, PickleValue **made
   PickleStorage storage = {.view_count = -1};
   void *piece;
   if (id->kind != PICKLE_TUPLE || id->count < 1 || id->items[0]->kind != PICKLE_TEXT)
-    return corrupt("a persistent id is no tuple");
+    return pickle_corrupt("a persistent id is no tuple");
   if (strcmp(id->items[0]->text, "storage") != 0) return make_opaque(arena, "persistent id", made);
   if (id->count < 5 || id->items[1]->kind != PICKLE_GLOBAL || !is_plain_text(id->items[2]) ||
       id->items[4]->kind != PICKLE_INT || id->items[4]->integer < 0)
-    return corrupt("the id of a storage is malformed");
+    return pickle_corrupt("the id of a storage is malformed");
   if (!read_storage_type(id->items[1]->name, &storage))
     return make_opaque(arena, id->items[1]->name, made);
   storage.key = id->items[2]->text;
@@ -129,15 +129,15 @@ Status pickle_persistent(Arena *arena, const PickleValue *id, PickleValue **made
 static Status read_extents(const PickleValue *list, int32_t rank, int64_t *extents)
 {
   if (list->kind != PICKLE_TUPLE && list->kind != PICKLE_LIST)
-    return corrupt("the shape of a tensor is no tuple");
+    return pickle_corrupt("the shape of a tensor is no tuple");
   if (list->count > WEIGHT_RANK_MAX)
     return status_set(STATUS_UNSUPPORTED, "a tensor has %zu dimensions; at most %d are read",
                       list->count, WEIGHT_RANK_MAX);
   if (rank >= 0 && list->count != (size_t)rank)
-    return corrupt("a tensor has not as many strides as dimensions");
+    return pickle_corrupt("a tensor has not as many strides as dimensions");
   for (size_t i = 0; i < list->count; ++i) {
     if (list->items[i]->kind != PICKLE_INT || list->items[i]->integer < 0)
-      return corrupt("a size or stride of a tensor is no number or negative");
+      return pickle_corrupt("a size or stride of a tensor is no number or negative");
     extents[i] = list->items[i]->integer;
   }
   return STATUS_OK;
@@ -159,9 +159,9 @@ static Status check_extent(PickleTensor *tensor, int64_t available)
            !__builtin_add_overflow(last, step, &last);
   }
   if (!fits || (count > 0 && last >= available))
-    return corrupt("a tensor reaches beyond its storage");
+    return pickle_corrupt("a tensor reaches beyond its storage");
   if (count > available && count > expanded_count_max)
-    return corrupt("a tensor repeats its storage too often");
+    return pickle_corrupt("a tensor repeats its storage too often");
   tensor->element_count = count;
   return STATUS_OK;
 }
@@ -171,16 +171,16 @@ static Status make_tensor(Arena *arena, const PickleValue *arguments, const Pick
 {
   PickleValue *const *items = arguments->items;
   void *piece;
-  if (arguments->count < 4) return corrupt("a tensor has too few arguments");
+  if (arguments->count < 4) return pickle_corrupt("a tensor has too few arguments");
   if (items[0]->kind == PICKLE_OPAQUE) return make_opaque(arena, items[0]->name, made);
   if (items[0]->kind != PICKLE_STORAGE || items[1]->kind != PICKLE_INT)
-    return corrupt("a tensor has no storage");
+    return pickle_corrupt("a tensor has no storage");
   const PickleStorage *storage = items[0]->storage;
   PickleTensor tensor = {.storage = storage, .type = storage->type, .offset = items[1]->integer};
   if (dtype != NULL &&
       (strncmp(dtype->name, "torch ", 6) != 0 || !find_type(dtype->name + 6, "", &tensor.type)))
     return make_opaque(arena, dtype->name, made);
-  if (dtype == NULL && !storage->typed) return corrupt("a tensor has no type");
+  if (dtype == NULL && !storage->typed) return pickle_corrupt("a tensor has no type");
   TRY(read_extents(items[2], -1, tensor.dims));
   tensor.rank = (int32_t)items[2]->count;
   TRY(read_extents(items[3], tensor.rank, tensor.strides));
@@ -201,9 +201,9 @@ static Status rebuild_v3(Arena *arena, const PickleValue *arguments, PickleValue
 {
   if (arguments->count < 7 ||
       (arguments->items[6]->kind != PICKLE_GLOBAL && arguments->items[6]->kind != PICKLE_OPAQUE))
-    return corrupt("a tensor has no type");
+    return pickle_corrupt("a tensor has no type");
   if (arguments->items[0]->kind == PICKLE_STORAGE && arguments->items[0]->storage->typed)
-    return corrupt("a tensor has two types");
+    return pickle_corrupt("a tensor has two types");
   return make_tensor(arena, arguments, arguments->items[6], made);
 }
 
@@ -216,7 +216,7 @@ static Status make_dict(Arena *arena, const PickleValue *arguments, PickleValue 
   for (size_t i = 0; i < pairs->count; ++i) {
     const PickleValue *pair = pairs->items[i];
     if ((pair->kind != PICKLE_TUPLE && pair->kind != PICKLE_LIST) || pair->count != 2)
-      return corrupt("an OrderedDict is made of no pairs");
+      return pickle_corrupt("an OrderedDict is made of no pairs");
     TRY(pickle_push(arena, *made, pair->items[0]));
     TRY(pickle_push(arena, *made, pair->items[1]));
   }
@@ -259,11 +259,11 @@ Status pickle_call(Arena *arena, const PickleValue *callable, const PickleValue 
                    PickleValue **made)
 {
   if (callable->kind == PICKLE_OPAQUE) return make_opaque(arena, callable->name, made);
-  if (callable->kind != PICKLE_GLOBAL) return corrupt("what is called is no global");
+  if (callable->kind != PICKLE_GLOBAL) return pickle_corrupt("what is called is no global");
   if (strcmp(callable->name, "torch._tensor _rebuild_from_type_v2") != 0)
     return call_plain(arena, callable, arguments, made);
   if (arguments->count < 3 || arguments->items[0]->kind != PICKLE_GLOBAL ||
       arguments->items[2]->kind != PICKLE_TUPLE)
-    return corrupt("a tensor of a derived type is malformed");
+    return pickle_corrupt("a tensor of a derived type is malformed");
   return call_plain(arena, arguments->items[0], arguments->items[2], made);
 }

@@ -5,6 +5,9 @@
 /* What the globals of PyTorch's pickles mean. Functions that refuse set the sentence without file
  * and byte. */
 
+/* STATUS_BAD_INPUT: “corrupt pickle: what”. */
+Status pickle_corrupt(const char *what);
+
 /* REDUCE and NEWOBJ: callable(arguments). *made may be the callable's argument itself. */
 Status pickle_call(Arena *arena, const PickleValue *callable, const PickleValue *arguments,
                    PickleValue **made);
