@@ -125,6 +125,28 @@ static void overviews_show_the_most_frequent_class(void **state)
   GDALClose(made);
 }
 
+static void overviews_lie_where_their_pixels_do(void **state)
+{
+  enum { HALF_WIDTH = WIDTH / 2, HALF_HEIGHT = HEIGHT / 2 };
+  static uint8_t half[HALF_WIDTH * HALF_HEIGHT];
+  char path[FIXTURE_PATH_BYTES];
+  fixture_path("places.tif", path);
+  write_map(path, 512, false, 1);
+  GDALDatasetH made = GDALOpenEx(path, GDAL_OF_RASTER, NULL, NULL, NULL);
+  assert_int_equal(GDALRasterIO(GDALGetOverview(GDALGetRasterBand(made, 1), 0), GF_Read, 0, 0,
+                                HALF_WIDTH, HALF_HEIGHT, half, HALF_WIDTH, HALF_HEIGHT, GDT_Byte, 0,
+                                0),
+                   CE_None);
+  GDALClose(made);
+  for (int i = 0; i < HALF_WIDTH * HALF_HEIGHT; ++i) {
+    const int x = 2 * (i % HALF_WIDTH), y = 2 * (i / HALF_WIDTH);
+    const uint8_t value = class_at(x, y);
+    if (class_at(x + 1, y) == value && class_at(x, y + 1) == value &&
+        class_at(x + 1, y + 1) == value)
+      assert_int_equal(half[i], value);
+  }
+}
+
 static void the_bytes_depend_on_the_values_alone(void **state)
 {
   char first[FIXTURE_PATH_BYTES], other[FIXTURE_PATH_BYTES], a[FIXTURE_PATH_BYTES + 16],
@@ -345,6 +367,7 @@ int main(void)
       cmocka_unit_test(a_class_map_comes_back_pixel_by_pixel),
       cmocka_unit_test(colours_names_and_layout_are_in_the_file),
       cmocka_unit_test(overviews_show_the_most_frequent_class),
+      cmocka_unit_test(overviews_lie_where_their_pixels_do),
       cmocka_unit_test(the_bytes_depend_on_the_values_alone),
       cmocka_unit_test(what_is_never_written_is_no_data),
       cmocka_unit_test(classes_above_255_take_two_bytes),
