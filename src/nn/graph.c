@@ -217,6 +217,7 @@ Value graph_upsample_nearest(Graph *graph, Value x)
 
 Value graph_concat(Graph *graph, const Value *inputs, int32_t count)
 {
+  if (graph->failure != STATUS_OK) return VALUE_NONE;
   if (count < 1 || count > GRAPH_INPUTS_MOST)
     return refuse(graph, status_set(STATUS_BAD_SHAPE, "concat of %d values; it takes 1 to %d",
                                     count, GRAPH_INPUTS_MOST));

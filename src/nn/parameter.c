@@ -26,6 +26,8 @@ Status parameter_add(ParameterList *list, const char *module, const char *name, 
   char full[256];
   char *kept;
   (void)snprintf(full, sizeof full, "%s.%s", module, name);
+  if (parameter_find(list, full) >= 0)
+    return status_set(STATUS_BAD_SHAPE, "the network has two parameters named %s", full);
   TRY(arena_copy_text(list->names, full, &kept));
   TRY(grow(list));
   Parameter *added = &list->items[list->count++];

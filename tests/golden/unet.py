@@ -125,8 +125,11 @@ def optimizer_of(kind, net):
         optimizer = torch.optim.SGD(net.parameters(), lr=0.003, momentum=0.9, weight_decay=1e-4)
         return optimizer, torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-4, weight_decay=0.01)
-    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-4, total_steps=STEPS,
-                                                          cycle_momentum=False)
+    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-4, total_steps=STEPS)
+
+
+def momentum_of(group):
+    return group["momentum"] if "momentum" in group else group["betas"][0]
 
 
 def curve(kind, dtype=torch.float32, bf16=False, channels_last=False):
@@ -134,11 +137,12 @@ def curve(kind, dtype=torch.float32, bf16=False, channels_last=False):
     if channels_last:
         net = net.to(memory_format=torch.channels_last)
     optimizer, schedule = optimizer_of(kind, net)
-    losses, rates = [], []
+    losses, rates, momenta = [], [], []
     for step in range(STEPS):
         x, labels = batch("batch%d" % step, 2, 128, 128, 3, 2)
         x = x.to(dtype)
         rates.append(optimizer.param_groups[0]["lr"])
+        momenta.append(momentum_of(optimizer.param_groups[0]))
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             logits = net(x)
@@ -147,7 +151,7 @@ def curve(kind, dtype=torch.float32, bf16=False, channels_last=False):
         optimizer.step()
         schedule.step()
         losses.append(loss.item())
-    return np.array(losses), np.array(rates)
+    return np.array(losses), np.array(rates), np.array(momenta)
 
 
 def write_curves():
@@ -155,15 +159,17 @@ def write_curves():
         %d training steps of smp.Unet(resnet18, 3 bands, 2 classes) from the formula's weights; batch i is the formula's
         image "batchI": 2 of 128 x 128 px (smaller ones leave a batch norm so few values that float32 and float64 part
         by more than 1 %%). Loss: cross-entropy, class weights 1 and 2.5. sgd: rate 0.003, momentum 0.9, weight decay
-        1e-4. adamw: one cycle to 1e-4, betas 0.9 and 0.999, weight decay 0.01. The first weights: formula_fill_initial.
+        1e-4. adamw: one cycle to 1e-4, beta1 against it from 0.95 to 0.85 and back, beta2 0.999, weight decay 0.01. The
+        first weights: formula_fill_initial.
         Made by tests/golden/unet.py, torch %s.
         """ % (STEPS, torch.__version__)
     with GoldenFile(os.path.join(HERE, "unet_curves.txt"), words) as file:
         for kind in ("sgd", "adamw"):
-            single, rates = curve(kind)
-            double, _ = curve(kind, dtype=torch.float64)
-            half, _ = curve(kind, bf16=True, channels_last=True)
+            single, rates, momenta = curve(kind)
+            double, _, _ = curve(kind, dtype=torch.float64)
+            half, _, _ = curve(kind, bf16=True, channels_last=True)
             file.add(kind + ".rates", rates)
+            file.add(kind + ".momenta", momenta)
             file.add(kind + ".float64", double)
             file.add(kind + ".float32", single)
             file.add(kind + ".bfloat16", half)
