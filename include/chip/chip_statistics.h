@@ -28,6 +28,16 @@ void band_sum_of_chip(PixelType type, const void *image, const uint8_t *valid, i
 void band_sum_merge(BandSum *into, const BandSum *more);
 double band_sum_standard_deviation(const BandSum *sum); /* of the pixels themselves: over count */
 
+/* What became of a place for a chip. */
+typedef enum ChipOutcome {
+  CHIP_KEPT,
+  CHIP_OUTSIDE_MASK,
+  CHIP_UNLABELLED,  /* no pixel has data and a label */
+  CHIP_FEW_LABELS,  /* labelled pixels below the share that is wanted */
+  CHIP_LITTLE_DATA, /* valid pixels below the share that is wanted, or none */
+  CHIP_OUTCOME_COUNT
+} ChipOutcome;
+
 /* Of one class over all chips. Pixels are valid ones. */
 typedef struct ClassSum {
   int64_t pixel_count;
@@ -44,6 +54,7 @@ typedef struct SetSum {
   ClassSum *classes;
   int64_t classes_per_chip_least, classes_per_chip_most; /* without value 0 */
   int64_t classes_per_chip_sum;
+  int64_t outcomes[CHIP_OUTCOME_COUNT]; /* places for chips */
 } SetSum;
 
 /* All zero; its lists live in the arena. */

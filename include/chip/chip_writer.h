@@ -52,7 +52,8 @@ typedef struct ChipShard ChipShard;
 /* folder exists. number: 0 … 9999. What a killed run left of the same shard is replaced. */
 Status chip_shard_create(const char *folder, int32_t number, const ChipForm *form,
                          ChipShard **shard);
-Status chip_shard_add(ChipShard *shard, const Chip *chip);
+/* A place for a chip: the chip is added if it is kept, else the outcome is counted. */
+Status chip_shard_add(ChipShard *shard, ChipOutcome outcome, const Chip *chip);
 /* Closes it and gives it its name; on failure nothing remains. Either way *shard is NULL. */
 Status chip_shard_commit(ChipShard **shard);
 void chip_shard_close(ChipShard *shard); /* accepts NULL; discards what was not committed */

@@ -7,6 +7,8 @@
 #include "chip_file.h"
 #include "tile_file.h"
 
+static const char outcomes_key[] = "outcomes"; /* how many places for chips had each */
+
 struct ChipShard {
   ChipForm form;
   ArrayFile *file;
@@ -14,6 +16,7 @@ struct ChipShard {
   char tile_folder[OUTPUT_PATH_BYTES]; /* "" in HDF5 */
   uint8_t *narrow;                     /* labels as they are stored, where that is uint8 */
   int64_t chip_count;
+  int64_t outcomes[CHIP_OUTCOME_COUNT];
 };
 
 Status chip_count_classes(const ChipForm *form, const uint16_t *labels, const uint8_t *valid,
@@ -106,7 +109,7 @@ static Status append_pictures(ChipShard *shard, const Chip *chip, const void *la
   return append(shard, CHIP_ARRAY_LABELS, labels);
 }
 
-Status chip_shard_add(ChipShard *shard, const Chip *chip)
+static Status add(ChipShard *shard, const Chip *chip)
 {
   const ChipPlace *place = &chip->place;
   const int64_t row[5] = {place->raster, place->x_px, place->y_px, place->width_px,
@@ -126,9 +129,17 @@ Status chip_shard_add(ChipShard *shard, const Chip *chip)
   return STATUS_OK;
 }
 
+Status chip_shard_add(ChipShard *shard, ChipOutcome outcome, const Chip *chip)
+{
+  ++shard->outcomes[outcome];
+  return outcome == CHIP_KEPT ? add(shard, chip) : STATUS_OK;
+}
+
 Status chip_shard_commit(ChipShard **shard)
 {
-  const Status status = array_file_commit(&(*shard)->file);
+  Status status =
+      array_set_ints((*shard)->file, "/", outcomes_key, (*shard)->outcomes, CHIP_OUTCOME_COUNT);
+  if (status == STATUS_OK) status = array_file_commit(&(*shard)->file);
   chip_shard_close(*shard);
   *shard = NULL;
   return status;
@@ -186,6 +197,16 @@ static Status add_slice(ArrayFile *file, int64_t from, int64_t count, const Slic
   return STATUS_OK;
 }
 
+static Status add_outcomes(ArrayFile *file, SetSum *sum)
+{
+  int64_t outcomes[CHIP_OUTCOME_COUNT] = {0};
+  size_t count = 0;
+  TRY(array_get_ints(file, "/", outcomes_key, outcomes, CHIP_OUTCOME_COUNT, &count, NULL));
+  for (int i = 0; i < CHIP_OUTCOME_COUNT; ++i)
+    sum->outcomes[i] += outcomes[i];
+  return STATUS_OK;
+}
+
 static Status add_shard(const char *path, const Slice *slice, int64_t *chip_count, SetSum *sum)
 {
   ArrayFile *file = NULL;
@@ -194,6 +215,7 @@ static Status add_shard(const char *path, const Slice *slice, int64_t *chip_coun
   if (status == STATUS_OK)
     status = array_layout(file, chip_array_name(CHIP_ARRAY_CHECKSUMS), &layout);
   *chip_count = layout.dims[0];
+  if (status == STATUS_OK) status = add_outcomes(file, sum);
   for (int64_t from = 0; status == STATUS_OK && from < *chip_count; from += SLICE_CHIPS) {
     const int64_t left = *chip_count - from;
     status = add_slice(file, from, left < SLICE_CHIPS ? left : SLICE_CHIPS, slice, sum);
