@@ -63,7 +63,8 @@ typedef struct TestImage {
 
 /* From N x H x W x channels float32, converted to the element type; from NULL: filled with NaN. */
 TestImage room_image(Room *room, Shape shape, const float *from);
-/* Back to float32, without the padded channels; fails the test if these are not 0. */
+/* Back to float32, without the padded channels; fails the test if these are not 0 (or NaN where the
+ * pixel holds a NaN, which passes through weights of 0 too). */
 float *room_numbers_of(Room *room, TestImage image);
 
 static inline Shape image_shape(int32_t n, int32_t h, int32_t w, int32_t c, Element element)
@@ -87,6 +88,10 @@ void expect_doubles(Expectation expectation, int64_t count, const float *got,
 /* The same against a golden tensor plus before; the tolerance is a share of its largest value. */
 void expect_golden(Expectation expectation, const GoldenTensor *golden, const float *got,
                    float before);
+
+/* cuDNN gives the gradient of 16-bit weights in 16 bits; the other backends in float32. largest: of
+ * the gradients' values. */
+double rounding_of_dweight(const TestBackend *on, Element element, double largest);
 
 double largest_float(int64_t count, const float *values);
 double largest_double(int64_t count, const double *values);

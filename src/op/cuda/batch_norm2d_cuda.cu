@@ -189,11 +189,9 @@ static void issue_sums(BatchNorm2dKernel *kernel, BatchNorm2dParameters paramete
                        float *partial)
 {
   const Columns cut = columns_for_sums(kernel->plan.x);
-  const cudaStream_t stream = cuda_stream_of(kernel->device);
   BY_ELEMENT(kernel->plan.x.element, T,
-             sums_kernel<<<columns_grid(cut), columns_block(cut), 0, stream>>>(
-                 cut, kernel->plan.norm.channels, parameters.running_mean, (const T *)x, partial));
-  launched(kernel->device, "sums of batch norm");
+             LAUNCH(kernel->device, sums_kernel, columns_grid(cut), columns_block(cut), cut,
+                    kernel->plan.norm.channels, parameters.running_mean, (const T *)x, partial));
 }
 
 static void issue_forward(BatchNorm2dKernel *kernel, BatchNorm2dParameters parameters,
@@ -203,16 +201,13 @@ static void issue_forward(BatchNorm2dKernel *kernel, BatchNorm2dParameters param
   const BatchNorm2d norm = kernel->plan.norm;
   const Shape shape = kernel->plan.x;
   const Factors factors = factors_in(kernel, scratch);
-  const cudaStream_t stream = cuda_stream_of(kernel->device);
-  statistics_kernel<<<totals_grid(shape.channels), totals_block(), 0, stream>>>(
-      columns_for_sums(shape), norm, parameters, (const float *)scratch, sums, count,
-      (float *)saved, factors);
-  launched(kernel->device, "statistics of batch norm");
+  LAUNCH(kernel->device, statistics_kernel, totals_grid(shape.channels), totals_block(),
+         columns_for_sums(shape), norm, parameters, (const float *)scratch, sums, count,
+         (float *)saved, factors);
   const Columns cut = columns_for_map(shape);
   BY_ELEMENT(shape.element, T,
-             normalise_kernel<<<columns_grid(cut), columns_block(cut), 0, stream>>>(
-                 cut, factors, norm.relu, (const T *)x, norm.add ? (const T *)add : NULL, (T *)y));
-  launched(kernel->device, "batch norm");
+             LAUNCH(kernel->device, normalise_kernel, columns_grid(cut), columns_block(cut), cut,
+                    factors, norm.relu, (const T *)x, norm.add ? (const T *)add : NULL, (T *)y));
 }
 
 void batch_norm2d_forward_cuda(BatchNorm2dKernel *kernel, BatchNorm2dParameters parameters,
@@ -227,9 +222,8 @@ void batch_norm2d_sums_cuda(BatchNorm2dKernel *kernel, BatchNorm2dParameters par
 {
   const int32_t channels = kernel->plan.norm.channels;
   issue_sums(kernel, parameters, x, (float *)scratch);
-  write_sums_kernel<<<totals_grid(channels), totals_block(), 0, cuda_stream_of(kernel->device)>>>(
-      columns_for_sums(kernel->plan.x), channels, (const float *)scratch, sums);
-  launched(kernel->device, "sums of batch norm");
+  LAUNCH(kernel->device, write_sums_kernel, totals_grid(channels), totals_block(),
+         columns_for_sums(kernel->plan.x), channels, (const float *)scratch, sums);
 }
 
 void batch_norm2d_forward_from_sums_cuda(BatchNorm2dKernel *kernel,
@@ -340,15 +334,12 @@ void batch_norm2d_backward_sums_cuda(BatchNorm2dKernel *kernel, const void *x, c
 {
   const BatchNorm2d norm = kernel->plan.norm;
   const Columns cut = columns_for_sums(kernel->plan.x);
-  const cudaStream_t stream = cuda_stream_of(kernel->device);
   BY_ELEMENT(kernel->plan.x.element, T,
-             gradient_sums_kernel<<<columns_grid(cut), columns_block(cut), 0, stream>>>(
-                 cut, (const float *)saved, (const T *)x, norm.relu ? (const T *)y : NULL,
-                 (const T *)dy, (float *)scratch));
-  launched(kernel->device, "sums of batch norm backward");
-  gradient_totals_kernel<<<totals_grid(norm.channels), totals_block(), 0, stream>>>(
-      cut, norm.channels, (const float *)scratch, dweight, dbias, sums);
-  launched(kernel->device, "gradients of batch norm");
+             LAUNCH(kernel->device, gradient_sums_kernel, columns_grid(cut), columns_block(cut),
+                    cut, (const float *)saved, (const T *)x, norm.relu ? (const T *)y : NULL,
+                    (const T *)dy, (float *)scratch));
+  LAUNCH(kernel->device, gradient_totals_kernel, totals_grid(norm.channels), totals_block(), cut,
+         norm.channels, (const float *)scratch, dweight, dbias, sums);
 }
 
 void batch_norm2d_backward_from_sums_cuda(BatchNorm2dKernel *kernel,
@@ -360,17 +351,14 @@ void batch_norm2d_backward_from_sums_cuda(BatchNorm2dKernel *kernel,
   const BatchNorm2d norm = kernel->plan.norm;
   const Shape shape = kernel->plan.x;
   const Factors factors = factors_in(kernel, scratch);
-  const cudaStream_t stream = cuda_stream_of(kernel->device);
-  gradient_factors_kernel<<<blocks_for(shape.channels), THREADS, 0, stream>>>(
-      shape.channels, norm, parameters.weight, (const float *)saved, sums, count_all_ranks,
-      factors);
-  launched(kernel->device, "factors of batch norm backward");
+  LAUNCH(kernel->device, gradient_factors_kernel, blocks_for(shape.channels), THREADS,
+         shape.channels, norm, parameters.weight, (const float *)saved, sums, count_all_ranks,
+         factors);
   const Columns cut = columns_for_map(shape);
   BY_ELEMENT(shape.element, T,
-             gradient_kernel<<<columns_grid(cut), columns_block(cut), 0, stream>>>(
-                 cut, factors, (const T *)x, norm.relu ? (const T *)y : NULL, (const T *)dy,
-                 (T *)dx, norm.add ? (T *)dadd : NULL, write_dadd));
-  launched(kernel->device, "batch norm backward");
+             LAUNCH(kernel->device, gradient_kernel, columns_grid(cut), columns_block(cut), cut,
+                    factors, (const T *)x, norm.relu ? (const T *)y : NULL, (const T *)dy, (T *)dx,
+                    norm.add ? (T *)dadd : NULL, write_dadd));
 }
 
 void batch_norm2d_backward_cuda(BatchNorm2dKernel *kernel, BatchNorm2dParameters parameters,

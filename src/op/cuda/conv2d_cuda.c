@@ -12,9 +12,34 @@ static WeightLayout layout_of(const Conv2dPlan *plan)
   return (WeightLayout){.out_channels = conv.out_channels,
                         .out_padded = plan->y.channels,
                         .kernel_px = conv.kernel_height * conv.kernel_width,
+                        .groups = 1,
                         .first_count = conv.in_channels / conv.groups,
                         .first_padded = in_padded,
                         .in_padded = in_padded};
+}
+
+/* Groups as one dense convolution, whose weights between groups are 0: it works for any number of
+ * channels, and does groups times the work. */
+static Status fill_dense(ConvRunner *runner, Device *device, const Conv2dPlan *plan, OpBytes *bytes)
+{
+  WeightLayout layout = layout_of(plan);
+  layout.groups = plan->conv.groups;
+  layout.first_padded = plan->x.channels;
+  layout.in_padded = plan->x.channels;
+  Conv2dPlan dense = *plan;
+  dense.conv.groups = 1;
+  return conv_runner_fill(runner, device, &dense, layout, bytes);
+}
+
+static Status fill(ConvRunner *runner, Device *device, const Conv2dPlan *plan, OpBytes *bytes)
+{
+  const Conv2d conv = plan->conv;
+  const bool no_padding =
+      plan->x.channels == conv.in_channels && plan->y.channels == conv.out_channels;
+  if (conv.groups > 1 && !no_padding) return fill_dense(runner, device, plan, bytes);
+  const Status status = conv_runner_fill(runner, device, plan, layout_of(plan), bytes);
+  if (conv.groups == 1 || status != STATUS_UNSUPPORTED) return status;
+  return fill_dense(runner, device, plan, bytes);
 }
 
 Status conv2d_open_cuda(Device *device, const Conv2dPlan *plan, Conv2dKernel **kernel,
@@ -24,7 +49,7 @@ Status conv2d_open_cuda(Device *device, const Conv2dPlan *plan, Conv2dKernel **k
   *kernel = NULL;
   TRY(memory_allocate(1, sizeof **kernel, "a convolution", &memory));
   Conv2dKernel *opening = memory;
-  const Status status = conv_runner_fill(&opening->runner, device, plan, layout_of(plan), bytes);
+  const Status status = fill(&opening->runner, device, plan, bytes);
   if (status == STATUS_OK)
     *kernel = opening;
   else

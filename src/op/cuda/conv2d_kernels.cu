@@ -3,17 +3,29 @@
 #include "conv2d_kernels.h"
 #include "relu_element.h"
 
-/* The channel of the weights for a packed one, or -1 for padding. */
-__device__ inline int32_t source_channel(WeightLayout layout, int32_t packed)
+/* The first input channel of the group that output channel out belongs to. */
+__device__ inline int32_t group_start(WeightLayout layout, int32_t out)
 {
-  if (packed < layout.first_padded) return packed < layout.first_count ? packed : -1;
+  return out / (layout.out_channels / layout.groups) * layout.first_count;
+}
+
+/* The channel of the weights of output channel out for a packed one, or -1 for padding and for
+ * other groups. */
+__device__ inline int32_t source_channel(WeightLayout layout, int32_t out, int32_t packed)
+{
+  if (out >= layout.out_channels) return -1;
+  if (packed < layout.first_padded) {
+    const int32_t first = packed - group_start(layout, out);
+    return first >= 0 && first < layout.first_count ? first : -1;
+  }
   const int32_t second = packed - layout.first_padded;
   return second < layout.second_count ? layout.first_count + second : -1;
 }
 
-__device__ inline int32_t packed_channel(WeightLayout layout, int32_t source)
+__device__ inline int32_t packed_channel(WeightLayout layout, int32_t out, int32_t source)
 {
-  return source < layout.first_count ? source : layout.first_padded + source - layout.first_count;
+  return source < layout.first_count ? group_start(layout, out) + source
+                                     : layout.first_padded + source - layout.first_count;
 }
 
 template <typename T>
@@ -21,14 +33,14 @@ __global__ void pack_weights_kernel(WeightLayout layout, const float *weight, T 
 {
   const int64_t index = thread_index();
   if (index >= (int64_t)layout.out_padded * layout.kernel_px * layout.in_padded) return;
-  const int32_t channel = source_channel(layout, (int32_t)(index % layout.in_padded));
   const int64_t place = index / layout.in_padded;
   const int32_t tap = (int32_t)(place % layout.kernel_px);
   const int32_t out = (int32_t)(place / layout.kernel_px);
+  const int32_t channel = source_channel(layout, out, (int32_t)(index % layout.in_padded));
   const int32_t in_channels = layout.first_count + layout.second_count;
-  const bool real = channel >= 0 && out < layout.out_channels;
   narrow(packed + index,
-         real ? weight[((int64_t)out * in_channels + channel) * layout.kernel_px + tap] : 0.0F);
+         channel >= 0 ? weight[((int64_t)out * in_channels + channel) * layout.kernel_px + tap]
+                      : 0.0F);
 }
 
 template <typename T>
@@ -47,9 +59,9 @@ __global__ void add_gradient_kernel(WeightLayout layout, const T *dw, float *dwe
   if (index >= (int64_t)layout.out_channels * in_channels * layout.kernel_px) return;
   const int32_t tap = (int32_t)(index % layout.kernel_px);
   const int64_t place = index / layout.kernel_px;
-  const int32_t channel = packed_channel(layout, (int32_t)(place % in_channels));
-  const int64_t out = place / in_channels;
-  dweight[index] += widen(dw[(out * layout.kernel_px + tap) * layout.in_padded + channel]);
+  const int32_t out = (int32_t)(place / in_channels);
+  const int32_t channel = packed_channel(layout, out, (int32_t)(place % in_channels));
+  dweight[index] += widen(dw[((int64_t)out * layout.kernel_px + tap) * layout.in_padded + channel]);
 }
 
 template <typename T> __global__ void bias_sums_kernel(Columns cut, const T *dy, float *partial)
@@ -98,21 +110,17 @@ void conv2d_pack_weights(Device *device, WeightLayout layout, Element element, c
                          void *packed)
 {
   const int64_t count = (int64_t)layout.out_padded * layout.kernel_px * layout.in_padded;
-  const cudaStream_t stream = cuda_stream_of(device);
   BY_ELEMENT(
       element, T,
-      pack_weights_kernel<<<blocks_for(count), THREADS, 0, stream>>>(layout, weight, (T *)packed));
-  launched(device, "pack weights");
+      LAUNCH(device, pack_weights_kernel, blocks_for(count), THREADS, layout, weight, (T *)packed));
 }
 
 void conv2d_pack_bias(Device *device, WeightLayout layout, Element element, const float *bias,
                       void *packed)
 {
-  const cudaStream_t stream = cuda_stream_of(device);
   BY_ELEMENT(element, T,
-             pack_bias_kernel<<<blocks_for(layout.out_padded), THREADS, 0, stream>>>(layout, bias,
-                                                                                     (T *)packed));
-  launched(device, "pack a bias");
+             LAUNCH(device, pack_bias_kernel, blocks_for(layout.out_padded), THREADS, layout, bias,
+                    (T *)packed));
 }
 
 void conv2d_add_gradient(Device *device, WeightLayout layout, Element element, const void *dw,
@@ -120,11 +128,9 @@ void conv2d_add_gradient(Device *device, WeightLayout layout, Element element, c
 {
   const int64_t count =
       (int64_t)layout.out_channels * layout.kernel_px * (layout.first_count + layout.second_count);
-  const cudaStream_t stream = cuda_stream_of(device);
   BY_ELEMENT(element, T,
-             add_gradient_kernel<<<blocks_for(count), THREADS, 0, stream>>>(layout, (const T *)dw,
-                                                                            dweight));
-  launched(device, "add the gradient of weights");
+             LAUNCH(device, add_gradient_kernel, blocks_for(count), THREADS, layout, (const T *)dw,
+                    dweight));
 }
 
 size_t conv2d_bias_scratch_bytes(Shape dy_shape)
@@ -136,23 +142,18 @@ void conv2d_add_bias_gradient(Device *device, Shape dy_shape, int32_t out_channe
                               float *dbias, void *scratch)
 {
   const Columns cut = columns_for_sums(dy_shape);
-  const cudaStream_t stream = cuda_stream_of(device);
   BY_ELEMENT(dy_shape.element, T,
-             bias_sums_kernel<<<columns_grid(cut), columns_block(cut), 0, stream>>>(
-                 cut, (const T *)dy, (float *)scratch));
-  launched(device, "sums of a bias");
-  add_bias_gradient_kernel<<<totals_grid(out_channels), totals_block(), 0, stream>>>(
-      cut, out_channels, (const float *)scratch, dbias);
-  launched(device, "add the gradient of a bias");
+             LAUNCH(device, bias_sums_kernel, columns_grid(cut), columns_block(cut), cut,
+                    (const T *)dy, (float *)scratch));
+  LAUNCH(device, add_bias_gradient_kernel, totals_grid(out_channels), totals_block(), cut,
+         out_channels, (const float *)scratch, dbias);
 }
 
 void conv2d_finish(Device *device, Shape y_shape, const void *bias, const void *add, bool relu,
                    void *y)
 {
   const Columns cut = columns_for_map(y_shape);
-  const cudaStream_t stream = cuda_stream_of(device);
   BY_ELEMENT(y_shape.element, T,
-             finish_kernel<<<columns_grid(cut), columns_block(cut), 0, stream>>>(
-                 cut, (const T *)bias, (const T *)add, relu, (T *)y));
-  launched(device, "finish a convolution");
+             LAUNCH(device, finish_kernel, columns_grid(cut), columns_block(cut), cut,
+                    (const T *)bias, (const T *)add, relu, (T *)y));
 }

@@ -8,11 +8,14 @@ extern "C" {
 #endif
 
 /* Where the channels of a packed weight come from: the first first_count of first_padded, then
- * second_count more; the rest are padding and 0. A plain convolution has no second part. */
+ * second_count more; the rest are padding and 0. A plain convolution has no second part. Where
+ * groups is not 1, the weights are those of a grouped convolution, first_count channels per group,
+ * and packed as a dense one: 0 between groups. */
 typedef struct WeightLayout {
   int32_t out_channels;
   int32_t out_padded;
   int32_t kernel_px; /* kernel_height * kernel_width */
+  int32_t groups;
   int32_t first_count;
   int32_t first_padded;
   int32_t second_count;

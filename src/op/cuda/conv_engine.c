@@ -69,6 +69,7 @@ typedef struct Notes {
   bool tensor_cores;
   bool rounds_inputs;
   bool rounds_sums;
+  bool transforms; /* Winograd or Fourier: sums of other products than the definition's */
   bool compiled_at_run_time;
 } Notes;
 
@@ -91,6 +92,8 @@ static Status read_notes(cudnnBackendDescriptor_t configuration, CudnnBag *bag, 
     notes->nondeterministic |= numerical[i] == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;
     notes->tensor_cores |= numerical[i] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
     notes->rounds_inputs |= numerical[i] == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS;
+    notes->transforms |=
+        numerical[i] == CUDNN_NUMERICAL_NOTE_WINOGRAD || numerical[i] == CUDNN_NUMERICAL_NOTE_FFT;
     notes->rounds_sums |= numerical[i] == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION;
   }
   TRY(cudnn_status(cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE,
@@ -104,7 +107,7 @@ static Status read_notes(cudnnBackendDescriptor_t configuration, CudnnBag *bag, 
 
 static bool allowed(Notes notes, Element element, EngineRule rule)
 {
-  if (notes.nondeterministic || notes.rounds_sums) return false;
+  if (notes.nondeterministic || notes.rounds_sums || notes.transforms) return false;
   return element != ELEMENT_F32 || rule.allow_tf32 || !(notes.tensor_cores || notes.rounds_inputs);
 }
 
@@ -171,7 +174,7 @@ static Status fill(ConvEngine *engine, const ConvGraph *graph, cudnnBackendDescr
 {
   Configurations offers = {.count = 0};
   cudnnBackendDescriptor_t operations;
-  TRY(conv_graph_build(graph, &engine->bag, &operations));
+  TRY(conv_operations_build(graph, &engine->bag, &operations));
   TRY(ask(CUDNN_HEUR_MODE_A, operations, properties, &engine->bag, &offers));
   TRY(ask(CUDNN_HEUR_MODE_FALLBACK, operations, properties, &engine->bag, &offers));
   engine->offered = (int)offers.count;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "conv_graph.h"
+#include "conv_operations.h"
 
 /* The choice of an engine for a graph of a convolution, on a device that is either there or only
  * described. The choice is a function of the graph, the device's properties and cuDNN's version, so
@@ -19,7 +19,7 @@ typedef struct EngineRule {
   bool accept_without_driver; /* an engine that is compiled but cannot be loaded here counts */
 } EngineRule;
 
-typedef struct ConvEngine {
+struct ConvEngine {
   CudnnBag bag; /* all that the plan rests on */
   cudnnBackendDescriptor_t plan;
   size_t workspace_bytes;
@@ -28,21 +28,12 @@ typedef struct ConvEngine {
   bool loadable; /* false only under accept_without_driver */
   int offered;   /* configurations that the heuristics gave */
   int refused;   /* of those before the chosen one: by rule, or because they could not be made */
-} ConvEngine;
+};
 
 /* Errors: STATUS_UNSUPPORTED if no engine is left, with the graph; STATUS_DEVICE. */
 Status conv_engine_choose(const ConvGraph *graph, cudnnBackendDescriptor_t properties,
                           EngineRule rule, ConvEngine **engine);
 void conv_engine_close(ConvEngine *engine); /* accepts NULL */
-
-typedef struct ConvOperands {
-  const void *x;
-  const void *w;
-  const void *y;
-  const void *bias; /* NULL where the graph has none; add too */
-  const void *add;
-  void *workspace; /* workspace_bytes, aligned to 16; NULL if 0 */
-} ConvOperands;
 
 /* Issues one run on the handle's stream. */
 Status conv_engine_run(const ConvEngine *engine, cudnnHandle_t handle, ConvOperands operands);

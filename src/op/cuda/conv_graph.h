@@ -1,10 +1,10 @@
 #pragma once
 
-#include "cudnn_descriptor.h"
 #include "op/conv2d.h"
 
-/* The operation graphs of a convolution. All tensors are channels last; weights are out_channels x
- * kernel_height x kernel_width x in_channels / groups in x's element, padded channels included. */
+/* What cuDNN is asked to compute for a convolution; without a type of cuDNN's. All tensors are
+ * channels last; weights are out_channels x kernel_height x kernel_width x in_channels / groups in
+ * x's element, padded channels included. */
 typedef enum ConvPass {
   CONV_FORWARD,        /* x, w -> y */
   CONV_FORWARD_FUSED,  /* x, w, add, bias -> y, in the order that ready-made engines know:
@@ -39,6 +39,15 @@ Shape conv_graph_weights(const ConvGraph *graph);
 /* For messages: "backward weight 3 x 3 …". Returns text. */
 const char *conv_graph_text(const ConvGraph *graph, char text[160]);
 
-/* Builds and finalizes; everything is in the bag. Errors: STATUS_DEVICE. */
-Status conv_graph_build(const ConvGraph *graph, CudnnBag *bag,
-                        cudnnBackendDescriptor_t *operation_graph);
+/* Memory for one run of a graph. */
+typedef struct ConvOperands {
+  const void *x;
+  const void *w;
+  const void *y;
+  const void *bias; /* NULL where the graph has none; add too */
+  const void *add;
+  void *workspace; /* aligned to 16 bytes */
+} ConvOperands;
+
+/* An engine that cuDNN has for a graph. */
+typedef struct ConvEngine ConvEngine;

@@ -7,7 +7,6 @@ static size_t most(size_t a, size_t b)
 
 static Status check(const Conv2dPlan *plan)
 {
-  const Conv2d conv = plan->conv;
   const Element element = plan->x.element;
   if (plan->x.channels % CUDA_CHANNEL_MULTIPLE != 0 ||
       plan->y.channels % CUDA_CHANNEL_MULTIPLE != 0)
@@ -19,43 +18,34 @@ static Status check(const Conv2dPlan *plan)
       plan->y.element != element)
     return status_set(STATUS_UNSUPPORTED, "conv2d: from %s to %s on a GPU", element_name(element),
                       element_name(plan->y.element));
-  if (conv.groups > 1 &&
-      (plan->x.channels != conv.in_channels || plan->y.channels != conv.out_channels))
-    return status_set(STATUS_UNSUPPORTED,
-                      "conv2d: %d to %d channels in %d groups; on a GPU the channels of grouped "
-                      "convolutions must be multiples of 8",
-                      conv.in_channels, conv.out_channels, conv.groups);
   return STATUS_OK;
 }
 
-static Status choose(CudnnContext *context, const Conv2dPlan *plan, ConvPass pass,
-                     const ConvEngine **engine)
+static Status choose(const ConvRunner *runner, ConvPass pass, const ConvEngine **engine)
 {
-  const ConvGraph graph = conv_graph_of(plan, pass);
-  return cudnn_context_engine(context, &graph, engine);
+  const ConvGraph graph = conv_graph_of(&runner->plan, pass);
+  return cudnn_context_engine(runner->device, &graph, engine);
 }
 
-static Status choose_forward(ConvRunner *runner, CudnnContext *context)
+static Status choose_forward(ConvRunner *runner)
 {
   const Conv2d conv = runner->plan.conv;
   const bool more = conv.bias || conv.add || conv.relu;
   if (more) {
-    const Status status = choose(context, &runner->plan, CONV_FORWARD_FUSED, &runner->forward);
+    const Status status = choose(runner, CONV_FORWARD_FUSED, &runner->forward);
     if (status != STATUS_UNSUPPORTED) return status;
   }
   runner->finish = more;
-  return choose(context, &runner->plan, CONV_FORWARD, &runner->forward);
+  return choose(runner, CONV_FORWARD, &runner->forward);
 }
 
 static Status choose_all(ConvRunner *runner)
 {
-  CudnnContext *context = NULL;
-  TRY(cudnn_context_of(runner->device, &context));
-  TRY(choose_forward(runner, context));
+  TRY(choose_forward(runner));
   if (!runner->plan.backward) return STATUS_OK;
-  TRY(choose(context, &runner->plan, CONV_BACKWARD_WEIGHT, &runner->backward_weight));
+  TRY(choose(runner, CONV_BACKWARD_WEIGHT, &runner->backward_weight));
   if (!runner->plan.dx) return STATUS_OK;
-  return choose(context, &runner->plan, CONV_BACKWARD_DATA, &runner->backward_data);
+  return choose(runner, CONV_BACKWARD_DATA, &runner->backward_data);
 }
 
 /* scratch begins with what a pass needs besides the engine's workspace: a copy of add where add is
@@ -64,12 +54,12 @@ static size_t scratch_bytes(const ConvRunner *runner)
 {
   const Conv2dPlan *plan = &runner->plan;
   const size_t copy = plan->conv.add ? cuda_aligned(shape_bytes(plan->y)) : 0;
-  size_t bytes = copy + runner->forward->workspace_bytes;
+  size_t bytes = copy + cudnn_context_workspace_bytes(runner->forward);
   if (runner->backward_data != NULL)
-    bytes =
-        most(bytes, cuda_aligned(shape_bytes(plan->x)) + runner->backward_data->workspace_bytes);
+    bytes = most(bytes, cuda_aligned(shape_bytes(plan->x)) +
+                            cudnn_context_workspace_bytes(runner->backward_data));
   if (runner->backward_weight != NULL)
-    bytes = most(bytes, runner->dw_bytes + runner->backward_weight->workspace_bytes);
+    bytes = most(bytes, runner->dw_bytes + cudnn_context_workspace_bytes(runner->backward_weight));
   if (runner->backward_weight != NULL && plan->conv.bias)
     bytes = most(bytes, conv2d_bias_scratch_bytes(plan->y));
   return bytes;

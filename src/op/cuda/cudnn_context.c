@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "conv_engine.h"
 #include "cuda_device.h"
 
 typedef struct Choice Choice;
@@ -14,13 +15,13 @@ struct Choice {
   Choice *next;
 };
 
-struct CudnnContext {
+typedef struct CudnnContext {
   cudnnHandle_t handle;
   CudnnBag bag;
   cudnnBackendDescriptor_t properties;
   bool allow_tf32;
   Choice *choices;
-};
+} CudnnContext;
 
 static void close_context(void *ops)
 {
@@ -47,7 +48,7 @@ static Status fill(CudnnContext *context, CudaDevice *device)
   return device_properties_of_gpu(device->gpu, &context->bag, &context->properties);
 }
 
-Status cudnn_context_of(Device *device, CudnnContext **context)
+static Status context_of(Device *device, CudnnContext **context)
 {
   CudaDevice *cuda = cuda_device_of(device);
   *context = cuda->ops;
@@ -65,9 +66,11 @@ Status cudnn_context_of(Device *device, CudnnContext **context)
   return STATUS_OK;
 }
 
-Status cudnn_context_engine(CudnnContext *context, const ConvGraph *graph,
-                            const ConvEngine **engine)
+Status cudnn_context_engine(Device *device, const ConvGraph *graph, const ConvEngine **engine)
 {
+  CudnnContext *context = NULL;
+  *engine = NULL;
+  TRY(context_of(device, &context));
   for (const Choice *choice = context->choices; choice != NULL; choice = choice->next)
     if (conv_graph_equal(&choice->graph, graph)) {
       *engine = choice->engine;
@@ -75,7 +78,6 @@ Status cudnn_context_engine(CudnnContext *context, const ConvGraph *graph,
     }
   void *memory = NULL;
   ConvEngine *chosen = NULL;
-  *engine = NULL;
   const EngineRule rule = {.allow_tf32 = context->allow_tf32};
   const Status status = conv_engine_choose(graph, context->properties, rule, &chosen);
   if (status != STATUS_OK) return status;
@@ -88,6 +90,11 @@ Status cudnn_context_engine(CudnnContext *context, const ConvGraph *graph,
   context->choices = choice;
   *engine = chosen;
   return STATUS_OK;
+}
+
+size_t cudnn_context_workspace_bytes(const ConvEngine *engine)
+{
+  return engine->workspace_bytes;
 }
 
 void cudnn_context_run(Device *device, const ConvEngine *engine, ConvOperands operands)

@@ -1,18 +1,14 @@
 #pragma once
 
-#include "conv_engine.h"
+#include "conv_graph.h"
 #include "device/device.h"
 
-/* cuDNN on one GPU: the handle on the compute stream, and the engines chosen so far, one per
- * distinct graph. Lives as long as the device. */
-typedef struct CudnnContext CudnnContext;
+/* cuDNN on one GPU: its handle on the compute stream, and the engines chosen so far, one per
+ * distinct graph. Lives as long as the device; made by the first call. */
 
-/* The device's own, made by the first call. Errors: STATUS_DEVICE, STATUS_NO_MEMORY. */
-Status cudnn_context_of(Device *device, CudnnContext **context);
-
-/* Chosen once per graph. Errors as conv_engine_choose. */
-Status cudnn_context_engine(CudnnContext *context, const ConvGraph *graph,
-                            const ConvEngine **engine);
-
+/* Chosen once per graph. Errors: STATUS_UNSUPPORTED if there is no engine for it; STATUS_DEVICE,
+ * STATUS_NO_MEMORY. */
+Status cudnn_context_engine(Device *device, const ConvGraph *graph, const ConvEngine **engine);
+size_t cudnn_context_workspace_bytes(const ConvEngine *engine);
 /* Issues one run; a failure becomes the device's. */
 void cudnn_context_run(Device *device, const ConvEngine *engine, ConvOperands operands);

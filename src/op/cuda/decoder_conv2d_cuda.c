@@ -34,6 +34,7 @@ static WeightLayout layout_of(const DecoderConv2dPlan *plan)
   return (WeightLayout){.out_channels = plan->conv.out_channels,
                         .out_padded = plan->y.channels,
                         .kernel_px = 9,
+                        .groups = 1,
                         .first_count = plan->conv.a_channels,
                         .first_padded = plan->a.channels,
                         .second_count = plan->conv.skip_channels,

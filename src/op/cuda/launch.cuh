@@ -103,11 +103,27 @@ static inline unsigned blocks_for(int64_t threads)
   return (unsigned)((threads + THREADS - 1) / THREADS);
 }
 
-/* After every launch: a launch that was refused becomes the device's failure. */
+/* A launch that was refused becomes the device's failure. */
 static inline void launched(Device *device, const char *kernel)
 {
   device_fail(device, cuda_status(cudaGetLastError(), kernel));
 }
+
+/* LAUNCH(device, kernel, grid, block, arguments …), on the compute stream. Where no CUDA compiler
+ * reads this, the tests' emulator runs the same kernel on the host. */
+#ifdef __CUDACC__
+#define LAUNCH(device, kernel, grid, block, ...)                                                   \
+  do {                                                                                             \
+    kernel<<<(grid), (block), 0, cuda_stream_of(device)>>>(__VA_ARGS__);                           \
+    launched((device), #kernel);                                                                   \
+  } while (0)
+#else
+#define LAUNCH(device, kernel, grid, block, ...)                                                   \
+  do {                                                                                             \
+    emulate((grid), (block), [&]() { kernel(__VA_ARGS__); });                                      \
+    launched((device), #kernel);                                                                   \
+  } while (0)
+#endif
 
 /* BY_ELEMENT(element, T, statement) runs the statement with T as the element's type. */
 #define BY_ELEMENT(element, T, ...)                                                                \

@@ -108,20 +108,16 @@ void max_pool2d_forward_cuda(Device *device, MaxPool2d pool, Shape x_shape, cons
                              Shape y_shape, void *y, uint8_t *winner)
 {
   const unsigned blocks = blocks_for(shape_elements(y_shape) / 8);
-  const cudaStream_t stream = cuda_stream_of(device);
   BY_ELEMENT(x_shape.element, T,
-             pool_kernel<<<blocks, THREADS, 0, stream>>>(pool_of(pool, x_shape, y_shape),
-                                                         (const T *)x, (T *)y, winner));
-  launched(device, "max pool");
+             LAUNCH(device, pool_kernel, blocks, THREADS, pool_of(pool, x_shape, y_shape),
+                    (const T *)x, (T *)y, winner));
 }
 
 void max_pool2d_backward_cuda(Device *device, MaxPool2d pool, Shape x_shape, void *dx,
                               Shape y_shape, const void *dy, const uint8_t *winner, Write write)
 {
   const unsigned blocks = blocks_for(shape_elements(x_shape) / 8);
-  const cudaStream_t stream = cuda_stream_of(device);
   BY_ELEMENT(x_shape.element, T,
-             pool_backward_kernel<<<blocks, THREADS, 0, stream>>>(
-                 pool_of(pool, x_shape, y_shape), (T *)dx, (const T *)dy, winner, write));
-  launched(device, "max pool backward");
+             LAUNCH(device, pool_backward_kernel, blocks, THREADS, pool_of(pool, x_shape, y_shape),
+                    (T *)dx, (const T *)dy, winner, write));
 }

@@ -70,22 +70,18 @@ static void place_in(Device *device, Shape x_shape, const void *x, Shape y_shape
                      void *y, int32_t enlarge)
 {
   const Placement place = placement_of(x_shape, y_shape, offset, enlarge);
-  const cudaStream_t stream = cuda_stream_of(device);
   BY_ELEMENT(
       x_shape.element, T,
-      place_kernel<<<blocks_for(place.count), THREADS, 0, stream>>>(place, (const T *)x, (T *)y));
-  launched(device, "place channels");
+      LAUNCH(device, place_kernel, blocks_for(place.count), THREADS, place, (const T *)x, (T *)y));
 }
 
 static void gather_from(Device *device, Shape x_shape, void *dx, Shape y_shape, int32_t offset,
                         const void *dy, Write write, int32_t enlarge)
 {
   const Placement place = placement_of(x_shape, y_shape, offset, enlarge);
-  const cudaStream_t stream = cuda_stream_of(device);
   BY_ELEMENT(x_shape.element, T,
-             gather_kernel<<<blocks_for(place.count), THREADS, 0, stream>>>(place, (const T *)dy,
-                                                                            (T *)dx, write));
-  launched(device, "gather channels");
+             LAUNCH(device, gather_kernel, blocks_for(place.count), THREADS, place, (const T *)dy,
+                    (T *)dx, write));
 }
 
 void upsample_nearest_forward_cuda(Device *device, Shape x_shape, const void *x, Shape y_shape,
@@ -139,11 +135,9 @@ void convert_cuda(Device *device, int64_t count, Element x_element, const void *
                   Element y_element, void *y)
 {
   if (count < 1) return;
-  const cudaStream_t stream = cuda_stream_of(device);
   BY_ELEMENT(
       y_element, T,
-      convert_kernel<<<blocks_for(count), THREADS, 0, stream>>>(count, x_element, x, (T *)y));
-  launched(device, "convert");
+      LAUNCH(device, convert_kernel, blocks_for(count), THREADS, count, x_element, x, (T *)y));
 }
 
 /* A thread makes eight channels of one pixel of y. */
@@ -173,10 +167,8 @@ void normalize_cuda(Device *device, Shape x_shape, const void *x, const uint8_t 
 {
   const int64_t pixels = shape_pixels(y_shape);
   const int32_t eighths = y_shape.channels / 8;
-  const cudaStream_t stream = cuda_stream_of(device);
-  BY_ELEMENT(
-      y_shape.element, T,
-      normalize_kernel<<<blocks_for(pixels * eighths), THREADS, 0, stream>>>(
-          pixels, eighths, x_shape.channels, x_shape.element, x, valid, mean, inverse_std, (T *)y));
-  launched(device, "normalize");
+  BY_ELEMENT(y_shape.element, T,
+             LAUNCH(device, normalize_kernel, blocks_for(pixels * eighths), THREADS, pixels,
+                    eighths, x_shape.channels, x_shape.element, x, valid, mean, inverse_std,
+                    (T *)y));
 }

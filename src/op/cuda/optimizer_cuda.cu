@@ -58,27 +58,20 @@ size_t clip_scratch_bytes_cuda(int64_t count)
 void clip_scale_cuda(Device *device, int64_t count, const float *g, float norm_limit, float *norm,
                      float *scale, void *scratch)
 {
-  const cudaStream_t stream = cuda_stream_of(device);
-  squares_kernel<<<NORM_BLOCKS, THREADS, 0, stream>>>(count, g, (double *)scratch);
-  launched(device, "squares of gradients");
-  clip_kernel<<<1, NORM_BLOCKS, 0, stream>>>((const double *)scratch, norm_limit, norm, scale);
-  launched(device, "clip gradients");
+  LAUNCH(device, squares_kernel, NORM_BLOCKS, THREADS, count, g, (double *)scratch);
+  LAUNCH(device, clip_kernel, 1, NORM_BLOCKS, (const double *)scratch, norm_limit, norm, scale);
 }
 
 void sgd_step_cuda(Device *device, SgdStep step, int64_t count, const float *scale, const float *g,
                    float *w, float *v)
 {
   if (count < 1) return;
-  sgd_kernel<<<blocks_for(count), THREADS, 0, cuda_stream_of(device)>>>(step, count, scale, g, w,
-                                                                        v);
-  launched(device, "a step of SGD");
+  LAUNCH(device, sgd_kernel, blocks_for(count), THREADS, step, count, scale, g, w, v);
 }
 
 void adamw_step_cuda(Device *device, AdamwStep step, int64_t count, const float *scale,
                      const float *g, float *w, float *m, float *v)
 {
   if (count < 1) return;
-  adamw_kernel<<<blocks_for(count), THREADS, 0, cuda_stream_of(device)>>>(step, count, scale, g, w,
-                                                                          m, v);
-  launched(device, "a step of AdamW");
+  LAUNCH(device, adamw_kernel, blocks_for(count), THREADS, step, count, scale, g, w, m, v);
 }

@@ -58,32 +58,26 @@ template <typename T> __global__ void add_kernel(int64_t count, const T *a, cons
 void relu_forward_cuda(Device *device, Shape shape, const void *x, void *y)
 {
   const int64_t count = shape_elements(shape);
-  const cudaStream_t stream = cuda_stream_of(device);
   BY_ELEMENT(shape.element, T,
-             relu_forward_kernel<<<blocks_for((count + 7) / 8), THREADS, 0, stream>>>(
-                 count, (const T *)x, (T *)y));
-  launched(device, "relu");
+             LAUNCH(device, relu_forward_kernel, blocks_for((count + 7) / 8), THREADS, count,
+                    (const T *)x, (T *)y));
 }
 
 void relu_backward_cuda(Device *device, Shape shape, const void *y, const void *dy, void *dx,
                         Write write)
 {
   const int64_t count = shape_elements(shape);
-  const cudaStream_t stream = cuda_stream_of(device);
   BY_ELEMENT(shape.element, T,
-             relu_backward_kernel<<<blocks_for((count + 7) / 8), THREADS, 0, stream>>>(
-                 count, (const T *)y, (const T *)dy, (T *)dx, write));
-  launched(device, "relu backward");
+             LAUNCH(device, relu_backward_kernel, blocks_for((count + 7) / 8), THREADS, count,
+                    (const T *)y, (const T *)dy, (T *)dx, write));
 }
 
 void add_forward_cuda(Device *device, Shape shape, const void *a, const void *b, void *y)
 {
   const int64_t count = shape_elements(shape);
-  const cudaStream_t stream = cuda_stream_of(device);
   BY_ELEMENT(shape.element, T,
-             add_kernel<<<blocks_for((count + 7) / 8), THREADS, 0, stream>>>(count, (const T *)a,
-                                                                             (const T *)b, (T *)y));
-  launched(device, "add");
+             LAUNCH(device, add_kernel, blocks_for((count + 7) / 8), THREADS, count, (const T *)a,
+                    (const T *)b, (T *)y));
 }
 
 void accumulate_cuda(Device *device, Shape shape, const void *dy, void *dx, Write write)

@@ -64,22 +64,18 @@ void softmax_cuda(Device *device, Shape logits_shape, const void *logits, int32_
                   float *probabilities)
 {
   const Tiles cut = tiles_of(logits_shape, class_count);
-  const cudaStream_t stream = cuda_stream_of(device);
   BY_ELEMENT(logits_shape.element, T,
-             softmax_kernel<<<tiles_blocks(cut), THREADS, 0, stream>>>(cut, (const T *)logits,
-                                                                       probabilities));
-  launched(device, "softmax");
+             LAUNCH(device, softmax_kernel, tiles_blocks(cut), THREADS, cut, (const T *)logits,
+                    probabilities));
 }
 
 void argmax_cuda(Device *device, Shape logits_shape, const void *logits, int32_t class_count,
                  uint8_t *classes)
 {
   const Tiles cut = tiles_of(logits_shape, class_count);
-  const cudaStream_t stream = cuda_stream_of(device);
   BY_ELEMENT(
       logits_shape.element, T,
-      argmax_kernel<<<tiles_blocks(cut), THREADS, 0, stream>>>(cut, (const T *)logits, classes));
-  launched(device, "argmax");
+      LAUNCH(device, argmax_kernel, tiles_blocks(cut), THREADS, cut, (const T *)logits, classes));
 }
 
 void confusion_cuda(Device *device, int64_t count, const uint8_t *classes, const uint8_t *labels,
@@ -89,7 +85,6 @@ void confusion_cuda(Device *device, int64_t count, const uint8_t *classes, const
   const unsigned wanted = blocks_for(count);
   const unsigned blocks =
       wanted < (unsigned)CONFUSION_BLOCKS_MOST ? wanted : (unsigned)CONFUSION_BLOCKS_MOST;
-  confusion_kernel<<<blocks, THREADS, 0, cuda_stream_of(device)>>>(
-      count, classes, labels, class_count, (unsigned long long *)counts);
-  launched(device, "confusion");
+  LAUNCH(device, confusion_kernel, blocks, THREADS, count, classes, labels, class_count,
+         (unsigned long long *)counts);
 }

@@ -134,17 +134,14 @@ void segmentation_loss_sums_cuda(Device *device, SegmentationLoss loss, const fl
   const Tiles cut = tiles_of(logits_shape, loss.class_count);
   const unsigned blocks = tiles_blocks(cut);
   const int32_t entries = (int32_t)segmentation_sum_index(loss.class_count, 0);
-  const cudaStream_t stream = cuda_stream_of(device);
   int32_t lanes = 1;
   while (lanes < loss.class_count)
     lanes *= 2;
   BY_ELEMENT(logits_shape.element, T,
-             loss_sums_kernel<<<blocks, THREADS, 0, stream>>>(
-                 cut, loss, lanes, class_weights, (const T *)logits, labels, (float *)scratch));
-  launched(device, "sums of the loss");
-  loss_totals_kernel<<<blocks_for((int64_t)entries * 32), THREADS, 0, stream>>>(
-      (int32_t)blocks, entries, (const float *)scratch, sums);
-  launched(device, "totals of the loss");
+             LAUNCH(device, loss_sums_kernel, blocks, THREADS, cut, loss, lanes, class_weights,
+                    (const T *)logits, labels, (float *)scratch));
+  LAUNCH(device, loss_totals_kernel, blocks_for((int64_t)entries * 32), THREADS, (int32_t)blocks,
+         entries, (const float *)scratch, sums);
 }
 
 void segmentation_loss_backward_cuda(Device *device, SegmentationLoss loss,
@@ -153,9 +150,7 @@ void segmentation_loss_backward_cuda(Device *device, SegmentationLoss loss,
                                      void *dlogits)
 {
   const Tiles cut = tiles_of(logits_shape, loss.class_count);
-  const cudaStream_t stream = cuda_stream_of(device);
   BY_ELEMENT(logits_shape.element, T,
-             loss_gradient_kernel<<<tiles_blocks(cut), THREADS, 0, stream>>>(
-                 cut, loss, class_weights, sums, scale, (const T *)logits, labels, (T *)dlogits));
-  launched(device, "gradient of the loss");
+             LAUNCH(device, loss_gradient_kernel, tiles_blocks(cut), THREADS, cut, loss,
+                    class_weights, sums, scale, (const T *)logits, labels, (T *)dlogits));
 }
