@@ -95,6 +95,8 @@ static void safetensors_shapes_and_types_are_checked(void **state)
 {
   CHECK_FAILS(STATUS_BAD_INPUT, "do not fit",
               open_header("{" ROW("a", "F32", "3", "0", "8") "}", 8));
+  CHECK_FAILS(STATUS_BAD_INPUT, "do not fit",
+              open_header("{" ROW("a", "F32", "1", "0", "8") "}", 8));
   CHECK_FAILS(STATUS_BAD_INPUT, "too many elements",
               open_header("{" ROW("a", "F32", "4294967296,4294967296", "0", "8") "}", 8));
   CHECK_FAILS(STATUS_BAD_INPUT, "do not fit",
@@ -113,17 +115,26 @@ static void safetensors_shapes_and_types_are_checked(void **state)
   CHECK_FAILS(STATUS_BAD_INPUT, "JSON", open_header("{\"a\":{", 0));
 }
 
+static uint8_t legacy[70000];
+static size_t legacy_bytes;
+
 /* A legacy file: the three pickles that open it, then these bytes. */
 static Status open_legacy(const void *bytes, size_t byte_count)
 {
   static const uint8_t opening[] = {0x80, 2,    0x8A, 10,   0x6C, 0xFC, 0x9C, 0x46, 0xF9,
                                     0x20, 0x6A, 0xA8, 0x50, 0x19, '.',  0x80, 2,    'M',
                                     0xE9, 3,    '.',  0x80, 2,    '}',  '.'};
-  static uint8_t whole[70000];
-  assert_true(sizeof opening + byte_count <= sizeof whole);
-  memcpy(whole, opening, sizeof opening);
-  memcpy(whole + sizeof opening, bytes, byte_count);
-  return golden_read_all(whole, sizeof opening + byte_count);
+  assert_true(sizeof opening + byte_count <= sizeof legacy);
+  memcpy(legacy, opening, sizeof opening);
+  memcpy(legacy + sizeof opening, bytes, byte_count);
+  legacy_bytes = sizeof opening + byte_count;
+  return golden_read_all(legacy, legacy_bytes);
+}
+
+static const uint8_t *last_legacy(size_t *byte_count)
+{
+  *byte_count = legacy_bytes;
+  return legacy;
 }
 
 #define LEGACY(text) open_legacy(text, sizeof(text) - 1)
@@ -170,6 +181,44 @@ static void storages_of_a_legacy_file_must_be_as_stated(void **state)
               LEGACY("}U\1a" TENSOR(STORAGE("0", "\2"), "\0", "K\2", "K\1") "s.]."));
 }
 
+/* Two numbers, 0.5 and 0.25, in storage "0". */
+#define TWO_NUMBERS "\2\0\0\0\0\0\0\0\0\0\0\x3f\0\0\x80\x3e"
+#define KEY                                                                                        \
+  "X\1\0\0\0"                                                                                      \
+  "0"
+
+static void storages_of_a_legacy_file_are_listed_once_and_end_the_file(void **state)
+{
+#define OBJECT "}U\1a" TENSOR(STORAGE("0", "\2"), "\0", "K\2", "K\1") "s."
+  assert_int_equal(LEGACY(OBJECT "](" KEY "e." TWO_NUMBERS), STATUS_OK);
+  CHECK_FAILS(STATUS_BAD_INPUT, "listed twice",
+              LEGACY(OBJECT "](" KEY KEY "e." TWO_NUMBERS TWO_NUMBERS));
+  CHECK_FAILS(STATUS_BAD_INPUT, "1 bytes follow", LEGACY(OBJECT "](" KEY "e." TWO_NUMBERS "x"));
+#undef OBJECT
+}
+
+static void a_view_of_a_storage_begins_at_its_offset(void **state)
+{
+#define VIEW(offset, count)                                                                        \
+  "(X\7\0\0\0storagectorch\nFloatStorage\n" KEY "U\3cpuK\2(U\1vK" offset "K" count "ttQ"
+#define FILE_OF(tensor) LEGACY("}U\1a" tensor "s.](" KEY "e." TWO_NUMBERS)
+  size_t byte_count;
+  WeightFile *file;
+  float value;
+  assert_int_equal(FILE_OF(TENSOR(VIEW("\1", "\1"), "\0", "K\1", "K\1")), STATUS_OK);
+  const uint8_t *bytes = last_legacy(&byte_count);
+  CHECK_OK(weights_open_memory(bytes, byte_count, "view", &file));
+  CHECK_OK(weights_read_f32(file, 0, &value, 1));
+  assert_true(value == 0.25F);
+  weights_close(file);
+  CHECK_FAILS(STATUS_BAD_INPUT, "beyond its storage",
+              FILE_OF(TENSOR(VIEW("\1", "\1"), "\0", "K\2", "K\1")));
+  CHECK_FAILS(STATUS_BAD_INPUT, "lies outside it",
+              FILE_OF(TENSOR(VIEW("\1", "\2"), "\0", "K\1", "K\1")));
+#undef FILE_OF
+#undef VIEW
+}
+
 static void a_name_that_stands_twice_is_refused(void **state)
 {
   CHECK_FAILS(STATUS_BAD_INPUT, "twice",
@@ -183,7 +232,7 @@ static void broken_pickles_are_errors(void **state)
   CHECK_FAILS(STATUS_BAD_INPUT, "stack is empty", LEGACY("0."));
   CHECK_FAILS(STATUS_BAD_INPUT, "stack is empty", LEGACY("."));
   CHECK_FAILS(STATUS_BAD_INPUT, "mark is missing", LEGACY("t."));
-  CHECK_FAILS(STATUS_BAD_INPUT, "stack is empty", LEGACY("N(0."));
+  CHECK_FAILS(STATUS_BAD_INPUT, "stack is empty", LEGACY("NN(0."));
   CHECK_FAILS(STATUS_BAD_INPUT, "memo", LEGACY("h\1."));
   CHECK_FAILS(STATUS_BAD_INPUT, "memo", LEGACY("Nr\xff\xff\xff\x7f."));
   CHECK_FAILS(STATUS_BAD_INPUT, "cut short", LEGACY("X\xff\xff\xff\xff."));
@@ -240,6 +289,8 @@ int main(void)
       cmocka_unit_test(safetensors_shapes_and_types_are_checked),
       cmocka_unit_test(a_tensor_must_lie_in_its_storage),
       cmocka_unit_test(storages_of_a_legacy_file_must_be_as_stated),
+      cmocka_unit_test(storages_of_a_legacy_file_are_listed_once_and_end_the_file),
+      cmocka_unit_test(a_view_of_a_storage_begins_at_its_offset),
       cmocka_unit_test(a_name_that_stands_twice_is_refused),
       cmocka_unit_test(broken_pickles_are_errors),
       cmocka_unit_test(code_in_a_pickle_stays_an_inert_word),
