@@ -11,11 +11,12 @@
 #include "base/path.h"
 #include "base/progress.h"
 #include "compute.h"
+#include "geo/geo.h"
 #include "model_package.h"
 #include "train_log.h"
 #include "trainer.h"
 
-enum { LOG_STEPS = 10 };
+enum { LOG_STEPS = 10, CHIP_CACHE_BYTES = 32 << 20 };
 
 /* What the loop carries besides the trainer. */
 typedef struct Course {
@@ -467,6 +468,7 @@ static Status run(const Job *job, const void *values)
   const TrainOptions *o = values;
   Device *device;
   void *memory;
+  geo_start(CHIP_CACHE_BYTES); /* chips may be files of their own */
   TRY(comm_agree(job->comm, check_options(job, o)));
   TRY(comm_agree(job->comm, memory_allocate(1, sizeof(TrainData), "training data", &memory)));
   TrainData *data = memory;
