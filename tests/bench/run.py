@@ -26,7 +26,8 @@ class Side:
     def round(self):
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
-        return self.answer()["seconds"]
+        answer = self.answer()
+        return answer.get("seconds", answer.get("seconds_per_iteration"))
 
     def end(self):
         self.process.stdin.write("end\n")
@@ -89,7 +90,7 @@ def result(case, arguments, ours, peer, peak):
         "limit": flop / statistics.median(ours[1]) / peak_flop_s,
         "precision": "float32" if precision == "f32" else "bfloat16",
         "threads": arguments.threads,
-        "peer_version": "torch %s, %s" % (peer[0].about.get("torch", "?"), peer[0].about.get("variant", "?")),
+        "peer_version": "%s, %s" % (peer[0].about["version"], peer[0].about["variant"]),
         "batch": [ours[0].about["batch"], peer[0].about["batch"]],
         "peak_gflop_s": peak_flop_s / 1e9,
     }
