@@ -234,7 +234,11 @@ void decoder_conv2d_pack_cpu(DecoderConv2dKernel *k, const float *weight, const 
   char *base = packed;
   float *plain_a = (float *)(void *)(base + k->a.plain_offset);
   const float *of_skip = weight + 9 * (ptrdiff_t)conv.a_channels;
-  if (conv.bias) memcpy(base + k->bias_offset, bias, (size_t)conv.out_channels * sizeof(float));
+  const size_t bias_bytes = (size_t)conv.out_channels * sizeof(float);
+  if (conv.bias)
+    memcpy(base + k->bias_offset, bias, bias_bytes);
+  else
+    memset(base + k->bias_offset, 0, bias_bytes);
   weights_enlarge(weight, conv.out_channels, all_channels(k), conv.a_channels, plain_a);
   run(k, &k->a.pack_forward, plain_a, base + k->a.forward_offset, NULL);
   if (k->plan.backward) run(k, &k->a.pack_backward, plain_a, base + k->a.backward_offset, NULL);
@@ -281,7 +285,8 @@ void decoder_conv2d_forward_cpu(DecoderConv2dKernel *k, const void *packed, cons
   char *bias = base + k->bias_offset;
   run(k, &k->a.forward, (void *)a, base + k->a.forward_offset, y);
   if (k->plan.conv.skip_channels == 0) {
-    if (k->plan.conv.bias) finish_without_skip(k, (const float *)(void *)bias, y);
+    if (k->plan.conv.bias || k->plan.conv.relu)
+      finish_without_skip(k, (const float *)(void *)bias, y);
     return;
   }
   if (k->plan.conv.bias)
