@@ -11,6 +11,8 @@
  * order of their chips; which rank makes which does not matter to the set. A shard appears under
  * its name when it is whole, so a job that was killed goes on with those it finds. */
 
+enum { CHIP_SET_VERSION = 1 }; /* of what is written */
+
 typedef enum ChipFormat {
   CHIP_FORMAT_CHIPS,           /* HDF5 */
   CHIP_FORMAT_CLASSIFIED_TILES /* the folder of ArcGIS: TIFF chips and labels, tables of text */

@@ -60,10 +60,10 @@ static Status check_format(const ChipSet *set, ArrayFile *file)
     return status_set(STATUS_BAD_INPUT, "%s: is HDF5, but no chip set; quadrat export makes one",
                       set->path);
   TRY(array_get_int(file, "/", "format_version", &version, NULL));
-  if (version != CHIP_FILE_VERSION)
+  if (version != CHIP_SET_VERSION)
     return status_set(STATUS_UNSUPPORTED,
                       "%s: chip set of version %" PRId64 "; this program reads %d", set->path,
-                      version, CHIP_FILE_VERSION);
+                      version, CHIP_SET_VERSION);
   return STATUS_OK;
 }
 

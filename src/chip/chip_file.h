@@ -7,7 +7,7 @@
 #include "store/array_file.h"
 
 #define CHIP_FILE_FORMAT "quadrat chip set"
-enum { CHIP_FILE_VERSION = 1, CHIP_SHARD_NAME_BYTES = 16, CHIP_ARRAY_COUNT = 8 };
+enum { CHIP_SHARD_NAME_BYTES = 16, CHIP_ARRAY_COUNT = 8 };
 
 typedef enum ChipArray {
   CHIP_ARRAY_IMAGES,   /* N x H x W x B, the pixel type */

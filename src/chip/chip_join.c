@@ -97,7 +97,7 @@ static Status write_attributes(const Join *join)
   double width_m = 0, height_m = 0;
   if (grid_cell_size_m(grid, &width_m, &height_m) != STATUS_OK) width_m = 0;
   TRY(array_set_text(join->file, "/", "format", CHIP_FILE_FORMAT));
-  TRY(array_set_int(join->file, "/", "format_version", CHIP_FILE_VERSION));
+  TRY(array_set_int(join->file, "/", "format_version", CHIP_SET_VERSION));
   TRY(array_set_text(join->file, "/", "crs_wkt", grid->crs_wkt));
   TRY(array_set_reals(join->file, "/", "pixel_to_map", grid->pixel_to_map, 6));
   TRY(array_set_real(join->file, "/", "cell_size_m", width_m));

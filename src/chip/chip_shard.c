@@ -55,7 +55,7 @@ static Status make_arrays(ChipShard *shard)
     TRY(array_create(shard->file, chip_array_name((ChipArray)i), &layout));
   }
   TRY(array_set_text(shard->file, "/", "format", CHIP_FILE_FORMAT " shard"));
-  return array_set_int(shard->file, "/", "format_version", CHIP_FILE_VERSION);
+  return array_set_int(shard->file, "/", "format_version", CHIP_SET_VERSION);
 }
 
 static Status fill(ChipShard *shard, const char *folder, int32_t number)
