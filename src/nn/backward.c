@@ -59,6 +59,7 @@ static void backward_decoder(Network *n, const Step *step)
 
 static void backward_pool(Network *n, const Step *step)
 {
+  if (!step->wanted[0]) return;
   const MaxPool2d pool = {step->node.kernel, step->node.stride, step->node.pad};
   n->backend->max_pool2d_backward(
       n->device, pool, n->shapes[step->inputs[0]], network_gradient(n, step->inputs[0]),
@@ -95,6 +96,14 @@ static void backward_relu(Network *n, const Step *step)
                               network_gradient(n, step->inputs[0]), step->writes[0]);
 }
 
+static void backward_upsample(Network *n, const Step *step)
+{
+  if (step->wanted[0])
+    n->backend->upsample_nearest_backward(
+        n->device, n->shapes[step->inputs[0]], network_gradient(n, step->inputs[0]),
+        n->shapes[step->output], 0, network_gradient(n, step->output), step->writes[0]);
+}
+
 static void backward_step(Network *n, const Step *step)
 {
   switch (step->kind) {
@@ -104,11 +113,7 @@ static void backward_step(Network *n, const Step *step)
   case NODE_MAX_POOL2D: backward_pool(n, step); break;
   case NODE_RELU: backward_relu(n, step); break;
   case NODE_ADD: backward_add(n, step); break;
-  case NODE_UPSAMPLE_NEAREST:
-    n->backend->upsample_nearest_backward(
-        n->device, n->shapes[step->inputs[0]], network_gradient(n, step->inputs[0]),
-        n->shapes[step->output], 0, network_gradient(n, step->output), step->writes[0]);
-    break;
+  case NODE_UPSAMPLE_NEAREST: backward_upsample(n, step); break;
   case NODE_CONCAT: backward_concat(n, step); break;
   case NODE_INPUT: break;
   }

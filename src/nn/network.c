@@ -167,15 +167,18 @@ typedef struct Staging {
   float *host;
   void *device;
   int64_t weight_most; /* floats of the largest weight; the bias comes behind it */
+  int64_t bias_most;
 } Staging;
 
 static Staging measure_staging(const Network *n)
 {
   Staging staging = {0};
-  for (int32_t s = 0; s < n->step_count; ++s)
-    if (is_packed(&n->steps[s]) &&
-        parameter_of(n, n->steps[s].node.weight)->count > staging.weight_most)
-      staging.weight_most = parameter_of(n, n->steps[s].node.weight)->count;
+  for (int32_t s = 0; s < n->step_count; ++s) {
+    if (!is_packed(&n->steps[s])) continue;
+    const Parameter *weight = parameter_of(n, n->steps[s].node.weight);
+    if (weight->count > staging.weight_most) staging.weight_most = weight->count;
+    if (weight->dims[0] > staging.bias_most) staging.bias_most = weight->dims[0];
+  }
   return staging;
 }
 
@@ -214,7 +217,7 @@ Status network_load(Network *n, const float *trained, const float *statistics)
 {
   const ParameterList *list = graph_parameters(n->graph);
   Staging staging = measure_staging(n);
-  const size_t bytes = (size_t)(staging.weight_most + 4096) * sizeof(float);
+  const size_t bytes = (size_t)(staging.weight_most + staging.bias_most) * sizeof(float);
   void *host;
   TRY(device_allocate_host(n->device, bytes, "folded weights", &host));
   staging.host = host;

@@ -68,13 +68,30 @@ static void fill_steps(Network *network, const Node *nodes, const int32_t *reade
   }
 }
 
-/* A norm writes the gradient of its input, it does not add to it. */
+/* What the backward pass cannot do: a norm writes the gradient of its input, it does not add to it;
+ * norms and decoders ask for the gradients of all their inputs, and the network's input has none; a
+ * value that nobody reads has none either. */
+static Status check_node(const Node *nodes, const int32_t *readers, Value v)
+{
+  const Node *node = &nodes[v];
+  const bool is_norm = node->kind == NODE_BATCH_NORM2D;
+  if (readers[v] == 0)
+    return status_set(STATUS_UNSUPPORTED, "training: nobody reads what node %d gives", v);
+  if (is_norm && readers[node->inputs[0]] != 1)
+    return status_set(STATUS_UNSUPPORTED,
+                      "training: a batch norm must be the only reader of what it normalises");
+  for (int32_t i = 0; i < node->input_count; ++i)
+    if ((is_norm || node->kind == NODE_DECODER_CONV2D) && node->inputs[i] == 0)
+      return status_set(STATUS_UNSUPPORTED,
+                        "training: a batch norm or a decoder cannot read the image itself");
+  return STATUS_OK;
+}
+
 static Status check_training(const Network *network, const Node *nodes, const int32_t *readers)
 {
-  for (Value v = 0; network->options.training && v < network->value_count; ++v)
-    if (nodes[v].kind == NODE_BATCH_NORM2D && readers[nodes[v].inputs[0]] != 1)
-      return status_set(STATUS_UNSUPPORTED,
-                        "a batch norm must be the only reader of what it normalises");
+  if (!network->options.training) return STATUS_OK;
+  for (Value v = 1; v < network->value_count; ++v)
+    TRY(check_node(nodes, readers, v));
   return STATUS_OK;
 }
 
