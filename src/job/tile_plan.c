@@ -51,8 +51,7 @@ static Status check(Window raster, Window output, const TileOptions *options)
       raster.y_px != 0)
     return status_set(STATUS_BAD_OPTION, "nothing of the raster is to be classified");
   if (options->tile_px < options->size_multiple || options->tile_px % options->size_multiple != 0)
-    return status_set(STATUS_BAD_OPTION,
-                      "tile_size is %d px; this model wants a multiple of %d px",
+    return status_set(STATUS_BAD_OPTION, "tile_size is %d px; this model wants a multiple of %d px",
                       (int)options->tile_px, (int)options->size_multiple);
   if (options->padding_px < 0 ||
       2 * options->padding_px > options->tile_px - options->size_multiple)
@@ -105,8 +104,8 @@ Window tile_plan_core(const TilePlan *plan, int64_t tile)
 void tile_plan_unit(const TilePlan *plan, int64_t unit, int64_t *first, int64_t *end)
 {
   *first = unit * plan->batch_size;
-  *end = *first + plan->batch_size < plan->tile_count ? *first + plan->batch_size
-                                                      : plan->tile_count;
+  *end =
+      *first + plan->batch_size < plan->tile_count ? *first + plan->batch_size : plan->tile_count;
 }
 
 bool tile_plan_next_segment(const TilePlan *plan, int64_t *first, int64_t end, Window *segment)

@@ -35,9 +35,9 @@ typedef struct TilePlan {
 } TilePlan;
 
 typedef struct TileOptions {
-  int32_t tile_px;     /* a multiple of size_multiple; shrunk where the source is smaller */
-  int32_t padding_px;  /* below (tile_px - size_multiple) / 2, also where the tile was shrunk */
-  int32_t batch_size;  /* at least 1 */
+  int32_t tile_px;       /* a multiple of size_multiple; shrunk where the source is smaller */
+  int32_t padding_px;    /* below (tile_px - size_multiple) / 2, also where the tile was shrunk */
+  int32_t batch_size;    /* at least 1 */
   int32_t size_multiple; /* of the network */
 } TileOptions;
 

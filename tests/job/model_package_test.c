@@ -221,7 +221,7 @@ typedef struct Change {
 static void write_changed(const char *path, const Change *change)
 {
   char weights[256];
-  char json[256];
+  char json[512];
   Package *package;
   Document *definition;
   Document *value;
@@ -247,7 +247,11 @@ static void a_definition_that_does_not_fit_is_refused_with_its_reason(void **sta
   static const Change changes[] = {
       {"ModelType", "\"ObjectDetection\"", STATUS_MISMATCH, "ObjectDetection"},
       {"Classes", "[]", STATUS_BAD_INPUT, "0 classes"},
-      {"Classes", "[{\"Value\": 1, \"Name\": \"a\"}]", STATUS_MISMATCH, "tells 2 classes apart"},
+      {"Classes", "[{\"Value\": 1, \"Name\": \"a\"}]", STATUS_BAD_INPUT, "1 classes"},
+      {"Classes",
+       "[{\"Value\": 1, \"Name\": \"a\"}, {\"Value\": 2, \"Name\": \"b\"}, {\"Value\": 3, \"Name\": "
+       "\"c\"}]",
+       STATUS_MISMATCH, "tells 2 classes apart"},
       {"Classes", "[{\"Value\": 1, \"Name\": \"a\"}, {\"Value\": 1, \"Name\": \"b\"}]",
        STATUS_BAD_INPUT, "the same value 1"},
       {"Classes", "[{\"Value\": 70000, \"Name\": \"a\"}, {\"Value\": 1, \"Name\": \"b\"}]",

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <stdint.h>
+
+#include "device/device.h"
+#include "model_package.h"
+#include "nn/network.h"
+#include "op/backend.h"
+
+/* The network on this rank's device, for batches of one size: pixels as they were read in, classes
+ * and probabilities out. */
+typedef struct ClassifyEngine {
+  Device *device;
+  const Backend *backend;
+  Network *network;
+  Shape image; /* of a batch as it was read */
+  int32_t class_count;
+  void *pixels; /* device memory from here on */
+  uint8_t *valid;
+  float *mean;
+  float *inverse_std;
+  uint8_t *classes;
+  float *probabilities;
+} ClassifyEngine;
+
+typedef struct ClassifyEngineOptions {
+  Element element;
+  int32_t batch_size;
+  int32_t tile_width_px;
+  int32_t tile_height_px;
+  bool wants_classes;
+  bool wants_probabilities;
+} ClassifyEngineOptions;
+
+/* Local. Bytes of device memory that an engine of these options takes. */
+Status classify_engine_bytes(Device *device, const Model *model, ClassifyEngineOptions options,
+                             size_t *bytes);
+
+/* Local. Takes the weights; the model is not needed afterwards. On failure nothing is left to
+ * close. */
+Status classify_engine_open(Device *device, const Model *model, ClassifyEngineOptions options,
+                            ClassifyEngine *engine);
+void classify_engine_close(ClassifyEngine *engine);
+
+/* Local. Waits until it is done. pixels: batch x height x width x bands of the model's pixel type;
+ * valid: batch x height x width; both in host memory of the device, as are the results: classes
+ * (batch x height x width indices, 255 where the network gave no number) and probabilities (batch x
+ * height x width x classes), each only if it was wanted. */
+Status classify_engine_run(ClassifyEngine *engine, const void *pixels, const uint8_t *valid,
+                           uint8_t *classes, float *probabilities);
