@@ -5,6 +5,8 @@
 #include "base/memory.h"
 #include "op/backend.h"
 
+enum { NORM_AND_SCALE = 2 }; /* what clipping leaves */
+
 struct Optimizer {
   Device *device;
   const Backend *backend;
@@ -39,11 +41,11 @@ static Status fill(Optimizer *o)
   TRY(allocate_floats(o->device, (size_t)o->statistic_count, "statistics", &o->statistics));
   TRY(allocate_floats(o->device, (size_t)o->trained_count, "gradients", &o->gradients));
   TRY(allocate_floats(o->device, optimizer_state_count(o), "optimiser state", &o->state));
-  TRY(allocate_floats(o->device, 2, "gradient norm", &o->norm));
+  TRY(allocate_floats(o->device, NORM_AND_SCALE, "gradient norm", &o->norm));
   TRY(device_allocate(o->device, o->backend->clip_scratch_bytes(o->trained_count), "gradient norm",
                       &o->scratch));
   device_clear(o->device, o->state, optimizer_state_count(o) * sizeof(float));
-  device_clear(o->device, o->norm, 2 * sizeof(float));
+  device_clear(o->device, o->norm, floats(NORM_AND_SCALE));
   return device_synchronize(o->device);
 }
 
@@ -106,8 +108,9 @@ const float *optimizer_norm(const Optimizer *o)
 
 size_t optimizer_bytes(const Optimizer *o)
 {
-  return floats(2 * o->trained_count + o->statistic_count) +
-         optimizer_state_count(o) * sizeof(float);
+  return floats(2 * o->trained_count + o->statistic_count + NORM_AND_SCALE) +
+         optimizer_state_count(o) * sizeof(float) +
+         o->backend->clip_scratch_bytes(o->trained_count);
 }
 
 void optimizer_clear_gradients(Optimizer *o)

@@ -103,7 +103,9 @@ float *network_trial_forward(NetworkTrial *t)
   int32_t count;
   shape.channels = graph_nodes(t->graph, &count)[0].channels;
   Room *room = room_open(t->on);
-  put(t, network_input(t->network), shape, room_formula(room, "input", shape_elements(shape)));
+  const int64_t behind = shape_elements(shape) / shape.images * t->first_image;
+  put(t, network_input(t->network), shape,
+      room_formula(room, "input", behind + shape_elements(shape)) + behind);
   room_close(room);
   network_forward(t->network);
   CHECK_OK(device_synchronize(t->on->device));

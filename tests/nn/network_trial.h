@@ -11,6 +11,7 @@ typedef struct NetworkTrial {
   const Graph *graph;
   Network *network;
   NetworkOptions options;
+  int32_t first_image; /* of the formula's input; 0 unless set before a forward pass */
   float *host_trained, *host_statistics;
   float *trained, *statistics, *gradients; /* device; training only */
 } NetworkTrial;
