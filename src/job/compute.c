@@ -7,6 +7,7 @@
 static Status open_device(const Job *job, DeviceChoice choice, Device **device)
 {
   const char *why;
+  *device = NULL;
   const int gpus = choice == DEVICE_CHOICE_CPU ? 0 : device_gpu_count(&why);
   if (choice == DEVICE_CHOICE_GPU && gpus == 0)
     return status_set(STATUS_UNSUPPORTED,

@@ -193,6 +193,16 @@ static Status ask_for_interrupt(const Job *job, bool *stop)
   return STATUS_OK;
 }
 
+static Schedule schedule_of(const Trainer *t)
+{
+  return (Schedule){.kind = (ScheduleKind)t->options->schedule,
+                    .rate = t->options->learning_rate,
+                    .step_count = t->options->epochs * t->data->steps_per_epoch,
+                    .warm_up_steps = t->options->warm_up_steps};
+}
+
+/* The losses since the last report are taken from the device together, since each look waits for
+ * it. */
 static Status report_step(Course *course, int64_t step, int64_t steps)
 {
   Trainer *t = &course->trainer;
@@ -202,24 +212,20 @@ static Status report_step(Course *course, int64_t step, int64_t steps)
     progress_show(&course->progress, step + 1, NULL);
     return STATUS_OK;
   }
-  const int64_t first = step - (step % LOG_STEPS);
-  for (int64_t s = first; s <= step; ++s) {
-    TRY(trainer_loss(t, s, &loss));
-    course->epoch_loss += loss;
-    ++course->epoch_losses;
-  }
+  const Schedule schedule = schedule_of(t);
   const double seconds = clock_seconds() - course->progress.started_s;
   const double rate =
       (double)((step + 1 - course->progress.done_at_start) * t->options->batch_size) / seconds;
+  const int64_t first = step - step % LOG_STEPS;
+  for (int64_t s = first > t->state.step ? first : t->state.step; s <= step; ++s) {
+    TRY(trainer_loss(t, s, &loss));
+    TRY(train_log_step(course->log, s + 1, loss, schedule_rate(&schedule, s), rate));
+    course->epoch_loss += loss;
+    ++course->epoch_losses;
+  }
   (void)snprintf(note, sizeof note, "%.1f images/s, loss %.4f", rate, loss);
   progress_show(&course->progress, step + 1, note);
-  return train_log_step(
-      course->log, step + 1, loss,
-      schedule_rate(&(Schedule){(ScheduleKind)t->options->schedule, t->options->learning_rate,
-                                t->options->epochs * t->data->steps_per_epoch,
-                                t->options->warm_up_steps, true},
-                    step),
-      rate);
+  return STATUS_OK;
 }
 
 static Status interrupt(Course *course, int64_t step)
