@@ -11,7 +11,6 @@ static const size_t chunk_cache_bytes_min = 1 << 20;
 hid_t array_link_list(void)
 {
   const hid_t list = H5Pcreate(H5P_LINK_CREATE);
-  (void)H5Pset_create_intermediate_group(list, 1);
   (void)H5Pset_char_encoding(list, H5T_CSET_UTF8);
   return list;
 }
@@ -142,8 +141,7 @@ Status array_create_unlocked(ArrayFile *file, const char *path, const ArrayLayou
   TRY(check_layout(file, path, layout));
   if (!file->writing)
     return status_set(STATUS_BAD_OPTION, "%s was opened for reading only", file->path);
-  if (strlen(path) >= ARRAY_PATH_BYTES)
-    return status_set(STATUS_BAD_INPUT, "%s: the name “%.80s…” is too long", file->path, path);
+  TRY(array_make_groups_above(file, path));
   const hid_t links = array_link_list();
   const hid_t creation = creation_list(layout);
   const hid_t access = dataset_access(chunk_bytes_wanted(layout));

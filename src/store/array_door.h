@@ -42,8 +42,10 @@ hid_t array_memory_type(ArrayType type); /* of HDF5; borrowed */
 hid_t array_file_type(ArrayType type);   /* little-endian; borrowed */
 /* STATUS_MISMATCH for texts, STATUS_UNSUPPORTED for other types. */
 Status array_find_type(const ArrayFile *file, const char *path, hid_t stored, ArrayType *type);
-/* A link-creation list that makes groups on the way; the caller closes it. */
+/* A link-creation list, names in UTF-8; the caller closes it. */
 hid_t array_link_list(void);
+/* Makes the groups that a path goes through. */
+Status array_make_groups_above(const ArrayFile *file, const char *path);
 bool array_exists_unlocked(const ArrayFile *file, const char *path);
 Status array_create_unlocked(ArrayFile *file, const char *path, const ArrayLayout *layout);
 Status array_layout_unlocked(ArrayFile *file, const char *path, ArrayLayout *layout);

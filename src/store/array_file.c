@@ -100,6 +100,7 @@ static Status create(ArrayFile *file)
   TRY(output_aside(file->path, aside));
   const hid_t access = access_list();
   const hid_t creation = H5Pcreate(H5P_FILE_CREATE);
+  (void)H5Pset_obj_track_times(creation, false);
   (void)H5Pset_link_creation_order(creation, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED);
   const hid_t opened = H5Fcreate(aside, H5F_ACC_TRUNC, creation, access);
   const Status status =

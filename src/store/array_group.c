@@ -44,16 +44,44 @@ Status array_open_object(const ArrayFile *file, const char *path, hid_t *object)
   return *object < 0 ? array_failed_reading(file, path, "open") : STATUS_OK;
 }
 
-static Status make_group_unlocked(const ArrayFile *file, const char *group)
+/* Without the time of its making, which HDF5 would note: the same arrays give the same bytes. */
+static Status make_one_group(const ArrayFile *file, const char *group)
 {
   if (array_exists_unlocked(file, group)) return STATUS_OK;
   const hid_t links = array_link_list();
-  const hid_t made = H5Gcreate2(file->file, group, links, H5P_DEFAULT, H5P_DEFAULT);
+  const hid_t creation = H5Pcreate(H5P_GROUP_CREATE);
+  (void)H5Pset_obj_track_times(creation, false);
+  const hid_t made = H5Gcreate2(file->file, group, links, creation, H5P_DEFAULT);
   const Status status =
       made < 0 ? array_failed(file, group, STATUS_IO, "create the group") : STATUS_OK;
+  (void)H5Pclose(creation);
   (void)H5Pclose(links);
   if (made >= 0) (void)H5Gclose(made);
   return status;
+}
+
+Status array_make_groups_above(const ArrayFile *file, const char *path)
+{
+  char prefix[ARRAY_PATH_BYTES];
+  const size_t length = strlen(path);
+  if (length >= sizeof prefix)
+    return status_set(STATUS_BAD_INPUT, "%s: the name “%.80s…” is too long", file->path, path);
+  memcpy(prefix, path, length + 1);
+  for (size_t i = 1; i < length; ++i) {
+    if (prefix[i] != '/') continue;
+    prefix[i] = '\0';
+    TRY(make_one_group(file, prefix));
+    prefix[i] = '/';
+  }
+  return STATUS_OK;
+}
+
+static Status make_group_unlocked(const ArrayFile *file, const char *group)
+{
+  if (!file->writing)
+    return status_set(STATUS_BAD_OPTION, "%s was opened for reading only", file->path);
+  TRY(array_make_groups_above(file, group));
+  return make_one_group(file, group);
 }
 
 Status array_make_group(ArrayFile *file, const char *group)
@@ -162,6 +190,7 @@ static Status write_texts_unlocked(const ArrayFile *file, const char *path,
   void *block;
   if (!file->writing)
     return status_set(STATUS_BAD_OPTION, "%s was opened for reading only", file->path);
+  TRY(array_make_groups_above(file, path));
   for (size_t i = 0; i < count; ++i)
     if (strlen(texts[i]) + 1 > bytes) bytes = strlen(texts[i]) + 1;
   TRY(memory_allocate(count, bytes, "texts", &block));

@@ -97,6 +97,7 @@ static Status create_virtual_unlocked(ArrayFile *file, const char *path, ArrayTy
   if (rank < 1 || rank > ARRAY_RANK_MAX)
     return status_set(STATUS_BAD_SHAPE, "%s: “%s” cannot have %d dimensions", file->path, path,
                       rank);
+  TRY(array_make_groups_above(file, path));
   const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
   (void)H5Pset_obj_track_times(creation, false);
   if (fill != 0) (void)H5Pset_fill_value(creation, H5T_NATIVE_DOUBLE, &fill);
