@@ -13,11 +13,10 @@ Status memory_allocate(size_t count, size_t size, const char *what, void **memor
     return status_set(STATUS_NO_MEMORY,
                       "%s: %zu pieces of %zu bytes are more than any memory holds", what, count,
                       size);
-  size_t bytes = count * size;
-  bytes = (bytes == 0 ? 1 : bytes) + (ALIGNMENT_BYTES - 1);
-  bytes -= bytes % ALIGNMENT_BYTES;
-  void *piece = aligned_alloc(ALIGNMENT_BYTES, bytes);
-  if (piece == NULL)
+  const size_t bytes =
+      count * size == 0 ? 1 : count * size; /* exact, so that sanitizers see its end */
+  void *piece = NULL;
+  if (posix_memalign(&piece, ALIGNMENT_BYTES, bytes) != 0)
     return status_set(STATUS_NO_MEMORY, "%s: the host has no %.1f MiB left", what,
                       (double)bytes / 1048576.0);
   memset(piece, 0, bytes);
