@@ -319,10 +319,11 @@ typedef struct Case {
 } Case;
 
 static const Case cases[] = {
-    {1, 1, 2, 1, false, false, false},  {2, 5, 7, 3, false, true, true},
-    {2, 9, 11, 64, false, false, true}, {4, 3, 3, 17, false, true, false},
-    {2, 13, 5, 16, true, false, true},  {4, 8, 8, 8, false, true, true},
-    {1, 7, 9, 5, true, true, true},     {2, 2, 2, 512, false, false, true},
+    {1, 1, 2, 1, false, false, false},   {2, 5, 7, 3, false, true, true},
+    {2, 9, 11, 64, false, false, true},  {4, 3, 3, 17, false, true, false},
+    {2, 13, 5, 16, true, false, true},   {4, 8, 8, 8, false, true, true},
+    {1, 7, 9, 5, true, true, true},      {2, 2, 2, 512, false, false, true},
+    {2, 25, 24, 260, false, true, true}, /* several blocks of channels, many slices of pixels */
 };
 enum { CASE_COUNT = sizeof cases / sizeof cases[0] };
 
