@@ -105,6 +105,37 @@ static void a_norm_above_the_limit_is_scaled_down_to_it(void **state)
   }
 }
 
+/* Two steps of Loshchilov and Hutter's AdamW (2019, algorithm 2), in double precision. */
+static void adamw_keeps_both_moments_and_corrects_their_bias(void **state)
+{
+  const OptimizerOptions options = {.kind = OPTIMIZER_ADAMW,
+                                    .schedule = {.kind = SCHEDULE_CONSTANT, .rate = 0.01},
+                                    .momentum = 0.8,
+                                    .weight_decay = 0.1};
+  FOR_EACH_TWIN(on)
+  {
+    Trial t = open_trial(on, options);
+    step(&t, 0);
+    for (int64_t i = 0; i < t.trained_count; ++i)
+      t.gradients[i] *= 3;
+    step(&t, 1);
+    const float *now = trained_now(&t);
+    for (int64_t i = 0; i < t.trained_count; ++i) {
+      const double g[] = {(double)t.gradients[i] / 3, (double)t.gradients[i]};
+      double w = (double)t.trained[i], m = 0, v = 0;
+      for (int s = 0; s < 2; ++s) {
+        m = 0.8 * m + 0.2 * g[s];
+        v = 0.999 * v + 0.001 * g[s] * g[s];
+        const double unbiased_m = m / (1 - pow(0.8, s + 1));
+        const double unbiased_v = v / (1 - pow(0.999, s + 1));
+        w = w * (1 - 0.01 * 0.1) - 0.01 * unbiased_m / (sqrt(unbiased_v) + 1e-8);
+      }
+      assert_float_equal(now[i], (float)w, 1e-5F);
+    }
+    close_trial(&t);
+  }
+}
+
 static OptimizerOptions options_of(OptimizerKind kind)
 {
   return (OptimizerOptions){.kind = kind,
@@ -186,6 +217,7 @@ int main(void)
       cmocka_unit_test(sgd_goes_down_the_gradient_by_the_rate),
       cmocka_unit_test(every_step_has_the_rate_of_its_number),
       cmocka_unit_test(a_norm_above_the_limit_is_scaled_down_to_it),
+      cmocka_unit_test(adamw_keeps_both_moments_and_corrects_their_bias),
       cmocka_unit_test(a_training_goes_on_as_if_it_had_not_stopped),
       cmocka_unit_test(the_state_has_one_block_or_two),
       cmocka_unit_test(cleared_gradients_are_zero),
