@@ -138,7 +138,7 @@ static Status read_shard(JournalReading *reading, const char *record)
                       record);
   const bool has_file = strcmp(name, "-") != 0;
   const bool whole = !has_file || is_whole(reading, name, digest);
-  if (!whole)
+  if (!whole && reading->check)
     log_warning(reading->log, "%s/%s is gone or damaged; its tiles are done again", reading->folder,
                 name);
   if (has_file && whole) TRY(add_shard(reading->ledger, name));

@@ -14,14 +14,19 @@
 
 enum { FOLDER_SUFFIX_BYTES = 16, CPU_BATCH = 4, GPU_BATCH_MOST = 16, DEFAULT_TILE_PX = 512 };
 
-/* Beside the output that keeps them, or that needs them for a while. */
+/* "out/map.h5" keeps its shards in "out/map.shards"; without a result they are in "out/.map.work"
+ * until the map "out/map.tif" is there. */
 static Status folder_of_shards(const Job *job, const ClassifyOptions *given, const char **folder)
 {
-  const char *owner = *given->result != '\0' ? given->result : given->output;
+  const bool kept = *given->result != '\0';
+  const char *owner = kept ? given->result : given->output;
+  const char *name = path_file_name(owner);
+  const int stem = (int)(strrchr(name, '.') - name); /* checked: it has an ending */
   const size_t bytes = strlen(owner) + FOLDER_SUFFIX_BYTES;
   void *text;
   TRY(arena_allocate(job->arena, bytes, &text));
-  (void)snprintf(text, bytes, "%s.shards", owner);
+  (void)snprintf(text, bytes, "%.*s%s%.*s%s", (int)(name - owner), owner, kept ? "" : ".", stem,
+                 name, kept ? ".shards" : ".work");
   *folder = text;
   return STATUS_OK;
 }

@@ -1,0 +1,45 @@
+/* Writes a model package with random weights, for tests of what reads packages.
+ *
+ *   make_model PATH BANDS CLASSES SEED PIXEL_TYPE */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "model_package.h"
+#include "nn/parameter.h"
+
+static Status make(int32_t bands, int32_t classes, uint64_t seed, const char *type, Model *model)
+{
+  *model =
+      (Model){.unet = {ENCODER_RESNET18, bands, classes}, .tile_size_px = 128, .cell_size_m = 0.2};
+  if (!pixel_type_of_name(type, &model->pixel)) return status_set(STATUS_BAD_OPTION, "%s", type);
+  TRY(model_allocate(model));
+  parameters_initialise(graph_parameters(model->graph), seed, model->trained, model->statistics);
+  for (int32_t i = 0; i < bands; ++i) {
+    model->means[i] = 120;
+    model->standard_deviations[i] = 50;
+  }
+  for (int32_t i = 0; i < classes; ++i) {
+    char name[32];
+    (void)snprintf(name, sizeof name, i == 0 ? "background" : "class %d", (int)i);
+    model->classes[i] = class_entry(10 * i, name);
+  }
+  return STATUS_OK;
+}
+
+int main(int count, char **arguments)
+{
+  Model model;
+  if (count != 6) {
+    (void)fprintf(stderr, "usage: make_model PATH BANDS CLASSES SEED PIXEL_TYPE\n");
+    return 2;
+  }
+  Status status =
+      make((int32_t)strtol(arguments[2], NULL, 10), (int32_t)strtol(arguments[3], NULL, 10),
+           strtoull(arguments[4], NULL, 10), arguments[5], &model);
+  if (status == STATUS_OK) {
+    status = model_write(&model, arguments[1], NULL, NULL);
+    model_close(&model);
+  }
+  if (status != STATUS_OK) (void)fprintf(stderr, "%s\n", status_message());
+  return status_exit_code(status);
+}
