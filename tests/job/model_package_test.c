@@ -249,7 +249,8 @@ static void a_definition_that_does_not_fit_is_refused_with_its_reason(void **sta
       {"Classes", "[]", STATUS_BAD_INPUT, "0 classes"},
       {"Classes", "[{\"Value\": 1, \"Name\": \"a\"}]", STATUS_BAD_INPUT, "1 classes"},
       {"Classes",
-       "[{\"Value\": 1, \"Name\": \"a\"}, {\"Value\": 2, \"Name\": \"b\"}, {\"Value\": 3, \"Name\": "
+       "[{\"Value\": 1, \"Name\": \"a\"}, {\"Value\": 2, \"Name\": \"b\"}, {\"Value\": 3, "
+       "\"Name\": "
        "\"c\"}]",
        STATUS_MISMATCH, "tells 2 classes apart"},
       {"Classes", "[{\"Value\": 1, \"Name\": \"a\"}, {\"Value\": 1, \"Name\": \"b\"}]",
