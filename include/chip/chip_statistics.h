@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "geo/pixel.h"
+#include "store/checksum.h"
 
 /* What chips hold, in numbers. A chip's numbers are kept beside it, and those of a set are merged
  * from its chips in their order: the same for any rank count, to the last bit. */
@@ -55,6 +56,7 @@ typedef struct SetSum {
   int64_t classes_per_chip_least, classes_per_chip_most; /* without value 0 */
   int64_t classes_per_chip_sum;
   int64_t outcomes[CHIP_OUTCOME_COUNT]; /* places for chips */
+  Checksum content;                     /* of all chips in their order: pixels, labels, places */
 } SetSum;
 
 /* All zero; its lists live in the arena. */

@@ -95,6 +95,7 @@ static Status write_attributes(const Join *join)
 {
   const Grid *grid = &join->story->rasters[0];
   double width_m = 0, height_m = 0;
+  char content[17];
   if (grid_cell_size_m(grid, &width_m, &height_m) != STATUS_OK) width_m = 0;
   TRY(array_set_text(join->file, "/", "format", CHIP_FILE_FORMAT));
   TRY(array_set_int(join->file, "/", "format_version", CHIP_SET_VERSION));
@@ -103,6 +104,8 @@ static Status write_attributes(const Join *join)
   TRY(array_set_real(join->file, "/", "cell_size_m", width_m));
   TRY(array_set_int(join->file, "/", "unlabelled_is_background",
                     join->story->unlabelled_is_background));
+  checksum_text(checksum_value(&join->sum->content), content);
+  TRY(array_set_text(join->file, "/", "content", content));
   TRY(array_set_text(join->file, "/", "pixel_type", pixel_name(join->form->pixel)));
   return array_set_text(join->file, "/", "provenance", join->story->provenance);
 }

@@ -177,6 +177,8 @@ Status chip_shard_count(const char *folder, int32_t number, int64_t *chip_count)
 typedef struct Slice {
   BandSum *bands;
   int64_t *class_pixels;
+  double *grids;
+  int64_t *checksums;
 } Slice;
 
 enum { SLICE_CHIPS = 512 };
@@ -187,10 +189,17 @@ static Status add_slice(ArrayFile *file, int64_t from, int64_t count, const Slic
   const int64_t start[3] = {from, 0, 0};
   const int64_t band_extent[3] = {count, sum->band_count, BAND_SUM_NUMBERS};
   const int64_t class_extent[2] = {count, sum->class_count};
+  const int64_t grid_extent[2] = {count, 6};
   TRY(array_read(file, chip_array_name(CHIP_ARRAY_BANDS), start, band_extent, ARRAY_F64,
                  slice->bands));
   TRY(array_read(file, chip_array_name(CHIP_ARRAY_CLASSES), start, class_extent, ARRAY_I64,
                  slice->class_pixels));
+  TRY(array_read(file, chip_array_name(CHIP_ARRAY_GRIDS), start, grid_extent, ARRAY_F64,
+                 slice->grids));
+  TRY(array_read(file, chip_array_name(CHIP_ARRAY_CHECKSUMS), start, &count, ARRAY_I64,
+                 slice->checksums));
+  checksum_add(&sum->content, slice->grids, (size_t)count * 6 * sizeof *slice->grids);
+  checksum_add(&sum->content, slice->checksums, (size_t)count * sizeof *slice->checksums);
   for (int64_t i = 0; i < count; ++i)
     set_sum_add(sum, slice->bands + i * sum->band_count,
                 slice->class_pixels + i * sum->class_count);
@@ -235,17 +244,24 @@ static Status add_shards(const char *folder, int32_t shard_count, const Slice *s
   return STATUS_OK;
 }
 
+static Status sum_shards(const char *folder, int32_t shard_count, const ChipForm *form,
+                         Arena *scratch, int64_t *chip_counts, SetSum *sum)
+{
+  void *bands, *classes, *grids, *checksums;
+  TRY(arena_allocate(scratch, SLICE_CHIPS * (size_t)form->band_count * sizeof(BandSum), &bands));
+  TRY(arena_allocate(scratch, SLICE_CHIPS * (size_t)form->class_count * sizeof(int64_t), &classes));
+  TRY(arena_allocate(scratch, SLICE_CHIPS * 6 * sizeof(double), &grids));
+  TRY(arena_allocate(scratch, SLICE_CHIPS * sizeof(int64_t), &checksums));
+  const Slice slice = {bands, classes, grids, checksums};
+  return add_shards(folder, shard_count, &slice, chip_counts, sum);
+}
+
 Status chip_shards_sum(const char *folder, int32_t shard_count, const ChipForm *form,
                        int64_t *chip_counts, SetSum *sum)
 {
-  void *bands, *classes = NULL;
-  TRY(memory_allocate(SLICE_CHIPS, (size_t)form->band_count * sizeof(BandSum), "band sums",
-                      &bands));
-  Status status = memory_allocate(SLICE_CHIPS, (size_t)form->class_count * sizeof(int64_t),
-                                  "class counts", &classes);
-  const Slice slice = {bands, classes};
-  if (status == STATUS_OK) status = add_shards(folder, shard_count, &slice, chip_counts, sum);
-  memory_free(classes);
-  memory_free(bands);
+  Arena *scratch = NULL;
+  TRY(arena_open(&scratch));
+  const Status status = sum_shards(folder, shard_count, form, scratch, chip_counts, sum);
+  arena_close(scratch);
   return status;
 }

@@ -58,7 +58,8 @@ double band_sum_standard_deviation(const BandSum *sum)
 Status set_sum_open(Arena *arena, int32_t band_count, int32_t class_count, SetSum *sum)
 {
   void *bands, *classes;
-  *sum = (SetSum){.band_count = band_count, .class_count = class_count};
+  *sum =
+      (SetSum){.band_count = band_count, .class_count = class_count, .content = checksum_start(0)};
   TRY(arena_allocate(arena, (size_t)band_count * sizeof(BandSum), &bands));
   TRY(arena_allocate(arena, (size_t)class_count * sizeof(ClassSum), &classes));
   sum->bands = bands;

@@ -45,10 +45,12 @@ static void print_bands(const ChipStory *story, const SetSum *sum)
 void export_report(const ChipForm *form, const ChipStory *story, const SetSum *sum,
                    const char *output_path)
 {
+  char content[17];
   print_outcomes(form, sum);
   print_classes(form, sum);
   print_bands(story, sum);
-  printf("\n%s\n", output_path);
+  checksum_text(checksum_value(&sum->content), content);
+  printf("\ncontent %s\n%s\n", content, output_path);
   (void)fflush(stdout);
 }
 

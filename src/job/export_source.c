@@ -187,7 +187,10 @@ Status export_source_open_labels(const ExportSources *sources, int32_t index,
   if (end > source_end) end = source_end;
   if (!whole && first >= end) return STATUS_OK;
   const Window within = whole ? grid_window(grid) : ground_of(sources, source, first, end);
-  TRY(label_source_open(options->labels, &labels, grid, whole ? NULL : &within, &source->labels));
+  const Status status =
+      label_source_open(options->labels, &labels, grid, whole ? NULL : &within, &source->labels);
+  if (status != STATUS_OK)
+    return sources->count == 1 ? status : status_prefix(status, "%s", source->path);
   if (*options->mask == '\0') return STATUS_OK;
   return mask_layer_open(options->mask, options->mask_layer, options->assume_raster_crs, grid,
                          &source->mask);
