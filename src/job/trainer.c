@@ -181,6 +181,7 @@ static Status open_local(Trainer *t)
   const Unet unet = {(Encoder)t->options->encoder, t->data->info->band_count, t->data->class_count};
   TRY(unet_build(unet, &t->graph));
   TRY(compute_element(t->device, (PrecisionChoice)t->options->precision, &t->element));
+  if (t->element == ELEMENT_F16) t->element = ELEMENT_F32; /* its gradients would underflow */
   TRY(optimizer_open(graph_parameters(t->graph), t->device, optimizer_options(t), &t->optimizer));
   const ParameterList *list = graph_parameters(t->graph);
   TRY(checkpoint_allocate((size_t)list->trained_count, (size_t)list->statistic_count,
