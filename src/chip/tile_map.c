@@ -45,12 +45,21 @@ static Status keep(const Growing *list, char *name, const char **kept)
   return STATUS_OK;
 }
 
+/* The next word of a line, ended in place; NULL if there is none. */
+static char *next_word(char **rest)
+{
+  static const char blanks[] = " \t\f\v";
+  char *word = *rest + strspn(*rest, blanks);
+  char *end = word + strcspn(word, blanks);
+  *rest = *end == '\0' ? end : end + 1;
+  *end = '\0';
+  return *word == '\0' ? NULL : word;
+}
+
 static Status add_line(Growing *list, char *line)
 {
-  static const char blanks[] = " \t\r\n\f\v";
-  char *rest = NULL;
-  char *image = strtok_r(line, blanks, &rest);
-  char *label = image == NULL ? NULL : strtok_r(NULL, blanks, &rest);
+  char *image = next_word(&line);
+  char *label = next_word(&line);
   TilePair pair = {.image = NULL};
   if (image == NULL) return STATUS_OK;
   TRY(grow(list));
