@@ -7,7 +7,8 @@
 enum { SIDE = 8 };
 
 /* Pixel (x, y) of the 32 x 24 raster holds 1 + x + 40 y, in the second band half of it; the corner
- * (0, 0) … (3, 3) is NoData (0). A polygon of class 2 covers columns 8 … 11, rows 4 … 7. */
+ * (0, 0) … (3, 3) is NoData (0). Polygons of class 2 cover columns 8 … 11, rows 4 … 7, and columns
+ * 0 … 1, rows 0 … 1: NoData. */
 static ClassEntry classes[2];
 static const ChipForm form = {.width_px = SIDE,
                               .height_px = SIDE,
@@ -45,11 +46,13 @@ static int start(void **state)
   classes[1] = class_entry(2, "roof");
   make_raster(path);
   CHECK_OK(raster_open(path, &raster));
-  const FixtureFeature roof = {
-      "POLYGON ((300016 3059992, 300024 3059992, 300024 3059984, 300016 3059984, 300016 3059992))",
-      "2"};
+  const FixtureFeature roofs[2] = {
+      {"POLYGON ((300016 3059992, 300024 3059992, 300024 3059984, 300016 3059984, 300016 3059992))",
+       "2"},
+      {"POLYGON ((300000 3060000, 300004 3060000, 300004 3059996, 300000 3059996, 300000 3060000))",
+       "2"}};
   fixture_path("roof.gpkg", path);
-  fixture_features(path, "GPKG", fixture_crs, "class_value", OFTInteger, &roof, 1);
+  fixture_features(path, "GPKG", fixture_crs, "class_value", OFTInteger, roofs, 2);
   const LabelOptions options = {.buffer = 0};
   CHECK_OK(label_source_open(path, &options, raster_grid(raster), NULL, &labels));
   return 0;
@@ -120,9 +123,12 @@ static void nodata_and_what_lies_outside_have_neither_pixels_nor_labels(void **s
     const bool valid = x >= 0 && !(x < 4 && y < 4);
     assert_int_equal(chip.valid[i], valid);
     assert_int_equal(image[2 * i], valid ? pixel_at(x, y) : 0);
+    assert_int_equal(chip.labels[i], 0);
   }
   assert_true(chip.bands[0].count == 64 - 16 - 16);
   cutter_close(cutter);
+  options.all_tiles = false;
+  assert_int_equal(outcome_of(options, (Window){-2, 0, SIDE, SIDE}, 0), CHIP_UNLABELLED);
 }
 
 /* On the map counter-clockwise: what was the right side is then the upper one. */
@@ -147,6 +153,39 @@ static void a_quarter_turn_moves_pixels_as_they_are(void **state)
   assert_int_equal(chip.place.x_px, 6);
   assert_int_equal(chip.place.width_px, SIDE);
   cutter_close(cutter);
+}
+
+/* A trace of a neighbour 2^24 times as large would show. */
+static void a_quarter_turn_mixes_nothing_in(void **state)
+{
+  static const Grid grid = {SIDE, SIDE, {300000.3, 0.1, 0, 3060000.7, 0, -0.1}, fixture_crs};
+  static float pixels[SIDE][SIDE];
+  char path[FIXTURE_PATH_BYTES];
+  Raster *chess;
+  CutterOptions options = usual();
+  ChipForm one_band = form;
+  one_band.pixel = PIXEL_F32;
+  one_band.band_count = 1;
+  for (int i = 0; i < SIDE * SIDE; ++i)
+    pixels[i / SIDE][i % SIDE] = (i / SIDE + i) % 2 == 0 ? 1.0F : 0x1p24F;
+  fixture_path("chess.tif", path);
+  GDALClose(fixture_raster(path, &grid, fixture_crs, GDT_Float32, 1, pixels, NULL));
+  CHECK_OK(raster_open(path, &chess));
+  options.form = &one_band;
+  options.raster = chess;
+  options.all_tiles = true;
+  for (int turn = 1; turn < 4; ++turn) {
+    Cutter *cutter;
+    Chip chip;
+    ChipOutcome outcome;
+    CHECK_OK(cutter_open(&options, &cutter));
+    CHECK_OK(cutter_cut(cutter, (Window){0, 0, SIDE, SIDE}, 90.0 * turn, &chip, &outcome));
+    for (int i = 0; i < SIDE * SIDE; ++i)
+      assert_true(((const float *)chip.image)[i] ==
+                  pixels[i / SIDE][turn == 2 ? i % SIDE : SIDE - 1 - i % SIDE]);
+    cutter_close(cutter);
+  }
+  raster_close(chess);
 }
 
 /* The raster rises by 1 per column and 40 per row, so bilinear gives the plane itself. */
@@ -276,6 +315,7 @@ int main(void)
       cmocka_unit_test(a_chip_has_the_pixels_and_labels_of_its_window),
       cmocka_unit_test(nodata_and_what_lies_outside_have_neither_pixels_nor_labels),
       cmocka_unit_test(a_quarter_turn_moves_pixels_as_they_are),
+      cmocka_unit_test(a_quarter_turn_mixes_nothing_in),
       cmocka_unit_test(a_turned_chip_is_bilinear),
       cmocka_unit_test(a_turned_chip_does_not_mix_nodata_in),
       cmocka_unit_test(only_the_wanted_chips_are_kept),
