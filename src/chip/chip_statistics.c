@@ -3,35 +3,54 @@
 #include <math.h>
 #include <stdbool.h>
 
-/* Two passes over a chip that lies in the cache: the mean first, so that squares lose nothing. */
-static double mean_of(PixelType type, const void *image, const uint8_t *valid, int64_t pixel_count,
-                      int32_t band_count, int32_t band, BandSum *sum)
+/* pixel_value, where the compiler sees it: with a constant type the switch is gone. */
+static inline double number_at(PixelType type, const void *image, int64_t index)
 {
-  double total = 0;
+  switch (type) {
+  case PIXEL_U8: return ((const uint8_t *)image)[index];
+  case PIXEL_U16: return ((const uint16_t *)image)[index];
+  case PIXEL_I16: return ((const int16_t *)image)[index];
+  case PIXEL_F32: break;
+  }
+  return (double)((const float *)image)[index];
+}
+
+/* One band: every stride-th number from the first. Two passes over a chip that lies in the cache:
+ * the mean first, so that squares lose nothing. */
+static inline __attribute__((always_inline)) BandSum sum_band(PixelType type, const void *image,
+                                                              const uint8_t *valid,
+                                                              int64_t pixel_count, int64_t first,
+                                                              int64_t stride)
+{
+  double count = 0, total = 0, least = INFINITY, most = -INFINITY, squares = 0;
   for (int64_t i = 0; i < pixel_count; ++i) {
     if (valid[i] == 0) continue;
-    const double value = pixel_value(type, image, (size_t)(i * band_count + band));
-    if (sum->count == 0 || value < sum->least) sum->least = value;
-    if (sum->count == 0 || value > sum->most) sum->most = value;
-    sum->count += 1;
+    const double value = number_at(type, image, i * stride + first);
+    least = value < least ? value : least;
+    most = value > most ? value : most;
     total += value;
+    count += 1;
   }
-  return sum->count == 0 ? 0 : total / sum->count;
+  if (count == 0) return (BandSum){.count = 0};
+  const double mean = total / count;
+  for (int64_t i = 0; i < pixel_count; ++i) {
+    if (valid[i] == 0) continue;
+    const double off = number_at(type, image, i * stride + first) - mean;
+    squares += off * off;
+  }
+  return (BandSum){.count = count, .least = least, .most = most, .mean = mean, .squares = squares};
 }
 
 void band_sum_of_chip(PixelType type, const void *image, const uint8_t *valid, int64_t pixel_count,
                       int32_t band_count, BandSum *sums)
 {
-  for (int32_t band = 0; band < band_count; ++band) {
-    BandSum *sum = &sums[band];
-    *sum = (BandSum){.count = 0};
-    sum->mean = mean_of(type, image, valid, pixel_count, band_count, band, sum);
-    for (int64_t i = 0; i < pixel_count; ++i) {
-      if (valid[i] == 0) continue;
-      const double off = pixel_value(type, image, (size_t)(i * band_count + band)) - sum->mean;
-      sum->squares += off * off;
+  for (int32_t i = 0; i < band_count; ++i)
+    switch (type) {
+    case PIXEL_U8: sums[i] = sum_band(PIXEL_U8, image, valid, pixel_count, i, band_count); break;
+    case PIXEL_U16: sums[i] = sum_band(PIXEL_U16, image, valid, pixel_count, i, band_count); break;
+    case PIXEL_I16: sums[i] = sum_band(PIXEL_I16, image, valid, pixel_count, i, band_count); break;
+    case PIXEL_F32: sums[i] = sum_band(PIXEL_F32, image, valid, pixel_count, i, band_count); break;
     }
-  }
 }
 
 void band_sum_merge(BandSum *into, const BandSum *more)

@@ -40,7 +40,8 @@ Status export_output_name(const ExportOptions *options, ExportOutput *output)
   TRY(name_beside(output, ".", ".work", output->work));
   TRY(name_beside(output, "", ".shards", output->shards));
   TRY(name_beside(output, ".", ".part", output->set_folder));
-  return name_beside(output, ".", ".old", output->old);
+  return name_beside(output, ".", output->format == CHIP_FORMAT_CHIPS ? ".joined.h5" : ".old",
+                     output->aside);
 }
 
 /* A set that overwrite may remove: never a folder that is something else. */
@@ -108,7 +109,7 @@ Status export_output_prepare(const ExportOutput *output, const ExportOptions *op
   const bool is_replaced_folder =
       output->format == CHIP_FORMAT_CLASSIFIED_TILES && path_is_folder(output->path);
   TRY(check_replaceable(output, options->overwrite));
-  TRY(output_check_writable(is_replaced_folder ? output->old : output->path));
+  TRY(output_check_writable(is_replaced_folder ? output->aside : output->path));
   TRY(identity_of(options, sources, arena, identity));
   const Status status = mark(output->work, identity);
   if (status != STATUS_MISMATCH && status != STATUS_BAD_INPUT) {
@@ -133,31 +134,38 @@ static Status remove_journal(const char *work)
   return path_remove_tree(path);
 }
 
-/* The old file goes first: with its shards replaced it would be half-written. */
-Status export_output_publish_arrays(const ExportOutput *output, const ChipForm *form,
-                                    const ChipStory *story, int32_t part_count,
-                                    const int64_t *chip_counts, const SetSum *sum)
+/* The old file goes before its shards do: it would be half a set. */
+static Status replace_arrays(const ExportOutput *output)
 {
   TRY(path_remove_tree(output->path));
   TRY(path_remove_tree(output->shards));
   TRY(rename_to(output->work, output->shards));
-  Status status = chip_arrays_join(output->path, path_file_name(output->shards), form, story,
-                                   part_count, chip_counts, sum);
-  if (status == STATUS_OK)
-    status = remove_journal(output->shards);
-  else
-    (void)rename(output->shards, output->work);
-  return status;
+  TRY(rename_to(output->aside, output->path));
+  return remove_journal(output->shards);
+}
+
+Status export_output_publish_arrays(const ExportOutput *output, const ChipForm *form,
+                                    const ChipStory *story, int32_t part_count,
+                                    const int64_t *chip_counts, const SetSum *sum)
+{
+  TRY(chip_arrays_join(output->aside, path_file_name(output->shards), form, story, part_count,
+                       chip_counts, sum));
+  return replace_arrays(output);
 }
 
 Status export_output_publish_tiles(const ExportOutput *output, const ChipForm *form,
                                    const ChipStory *story, const SetSum *sum)
 {
+  const bool replaces = path_exists(output->path);
   TRY(chip_tiles_join(output->set_folder, form, story, sum));
-  TRY(path_remove_tree(output->old));
-  if (path_exists(output->path)) TRY(rename_to(output->path, output->old));
-  TRY(rename_to(output->set_folder, output->path));
-  TRY(path_remove_tree(output->old));
+  TRY(path_remove_tree(output->aside));
+  if (replaces) TRY(rename_to(output->path, output->aside));
+  const Status status = rename_to(output->set_folder, output->path);
+  if (status != STATUS_OK) {
+    if (replaces) (void)rename(output->aside, output->path);
+    return status;
+  }
+  TRY(path_remove_tree(output->aside));
   return path_remove_tree(output->work);
 }
 
@@ -166,6 +174,9 @@ void export_output_discard(const ExportOutput *output)
   char sentence[1024]; /* removing may fail, which is not what went wrong */
   (void)snprintf(sentence, sizeof sentence, "%s", status_message());
   (void)path_remove_tree(output->work);
-  if (output->format == CHIP_FORMAT_CLASSIFIED_TILES) (void)path_remove_tree(output->set_folder);
+  if (output->format == CHIP_FORMAT_CLASSIFIED_TILES)
+    (void)path_remove_tree(output->set_folder);
+  else
+    (void)path_remove_tree(output->aside);
   (void)status_set(STATUS_IO, "%s", sentence);
 }

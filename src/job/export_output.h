@@ -13,7 +13,8 @@ typedef struct ExportOutput {
   char shards[OUTPUT_PATH_BYTES];     /* of HDF5: what that folder is called then: NAME.shards */
   char set_folder[OUTPUT_PATH_BYTES]; /* of Classified_Tiles: the set until it is whole: .NAME.part
                                        */
-  char old[OUTPUT_PATH_BYTES];        /* what overwrite moves out of the way: .NAME.old */
+  char aside[OUTPUT_PATH_BYTES]; /* of HDF5: the file that joins them, until then: .NAME.joined.h5;
+                                    else what overwrite moves out of the way: .NAME.old */
   ChipFormat format;
 } ExportOutput;
 
