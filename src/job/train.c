@@ -203,12 +203,12 @@ static Schedule schedule_of(const Trainer *t)
 
 /* The losses since the last report are taken from the device together, since each look waits for
  * it. */
-static Status report_step(Course *course, int64_t step, int64_t steps)
+static Status report_step(Course *course, int64_t step)
 {
   Trainer *t = &course->trainer;
   double loss = 0;
   char note[64];
-  if ((step + 1) % LOG_STEPS != 0 && step + 1 != steps) {
+  if ((step + 1) % LOG_STEPS != 0 && (step + 1) % t->data->steps_per_epoch != 0) {
     progress_show(&course->progress, step + 1, NULL);
     return STATUS_OK;
   }
@@ -237,11 +237,11 @@ static Status interrupt(Course *course, int64_t step)
                     (long long)step);
 }
 
-static Status run_steps(Course *course, Loader *loader, int64_t first, int64_t end, int64_t steps)
+static Status run_steps(Course *course, Loader *loader, int64_t first, int64_t end)
 {
   for (int64_t step = first; step < end; ++step) {
     TRY(trainer_step(&course->trainer, loader, step));
-    TRY(comm_agree(course->trainer.job->comm, report_step(course, step, steps)));
+    TRY(comm_agree(course->trainer.job->comm, report_step(course, step)));
     bool stop;
     TRY(ask_for_interrupt(course->trainer.job, &stop));
     if (stop && step + 1 < end) return interrupt(course, step + 1);
@@ -293,8 +293,7 @@ static Status run_epoch(Course *course, int64_t epoch, int64_t *order)
     status = loader_open(loader_options(t, order, epoch, first - epoch * per_epoch, &augmentation),
                          &loader);
   status = comm_agree(t->job->comm, status);
-  if (status == STATUS_OK)
-    status = run_steps(course, loader, first, (epoch + 1) * per_epoch, o->epochs * per_epoch);
+  if (status == STATUS_OK) status = run_steps(course, loader, first, (epoch + 1) * per_epoch);
   loader_close(loader);
   return status;
 }
