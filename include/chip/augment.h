@@ -22,13 +22,13 @@ typedef struct Augmentation {
 } Augmentation;
 
 /* A chip as it was read. */
-typedef struct ChipImage {
+typedef struct ChipPixels {
   PixelType pixel;
   int32_t width_px, height_px, band_count;
   const void *image; /* height x width x bands */
   const uint8_t *valid;
   const uint8_t *labels; /* indices of classes, LABEL 255: no say */
-} ChipImage;
+} ChipPixels;
 
 /* What the network is given: size x size. */
 typedef struct Sample {
@@ -41,7 +41,7 @@ typedef struct Sample {
 /* Bilinear for the image (among valid pixels), nearest for valid and labels. Parts of the crop
  * beyond the chip are NoData and have no label. means and standard_deviations: per band, for
  * brightness and contrast. */
-void augment_sample(const ChipImage *chip, const Augmentation *augmentation, const double *means,
+void augment_sample(const ChipPixels *chip, const Augmentation *augmentation, const double *means,
                     const double *standard_deviations, Random *random, Sample *sample);
 /* The middle of the chip as it is, or all of it with NoData around where it is smaller. */
-void augment_centre(const ChipImage *chip, Sample *sample);
+void augment_centre(const ChipPixels *chip, Sample *sample);

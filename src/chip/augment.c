@@ -39,7 +39,7 @@ static double crop_start(double chip_side, double crop_side, bool whole, Random 
   return whole ? floor(u * (room + 1)) : u * room;
 }
 
-static Pose draw_pose(const ChipImage *chip, const Augmentation *a, int32_t size, Random *random)
+static Pose draw_pose(const ChipPixels *chip, const Augmentation *a, int32_t size, Random *random)
 {
   const double scale = exp(random_between(random, log(a->scale_least), log(a->scale_most)));
   const bool whole = a->scale_least == 1 && a->scale_most == 1;
@@ -59,7 +59,7 @@ static Pose draw_pose(const ChipImage *chip, const Augmentation *a, int32_t size
   return pose;
 }
 
-static bool inside(const ChipImage *chip, int64_t column, int64_t row)
+static bool inside(const ChipPixels *chip, int64_t column, int64_t row)
 {
   return column >= 0 && column < chip->width_px && row >= 0 && row < chip->height_px;
 }
@@ -72,7 +72,7 @@ typedef struct Corners {
   int count;
 } Corners;
 
-static Corners corners_at(const ChipImage *chip, double x, double y)
+static Corners corners_at(const ChipPixels *chip, double x, double y)
 {
   const int64_t column = (int64_t)floor(x);
   const int64_t row = (int64_t)floor(y);
@@ -106,7 +106,7 @@ static float pixel_as_float(PixelType type, const void *image, int64_t index)
   return ((const float *)image)[index];
 }
 
-static void take_pixel(const ChipImage *chip, double x, double y, int64_t to, Sample *sample)
+static void take_pixel(const ChipPixels *chip, double x, double y, int64_t to, Sample *sample)
 {
   const int32_t bands = chip->band_count;
   const int64_t column = (int64_t)floor(x + 0.5);
@@ -125,7 +125,7 @@ static void take_pixel(const ChipImage *chip, double x, double y, int64_t to, Sa
                    pixel_as_float(chip->pixel, chip->image, corners.pixels[i] * bands + b);
 }
 
-static void take_all(const ChipImage *chip, const Pose *pose, Sample *sample)
+static void take_all(const ChipPixels *chip, const Pose *pose, Sample *sample)
 {
   for (int32_t row = 0; row < sample->size_px; ++row)
     for (int32_t column = 0; column < sample->size_px; ++column)
@@ -147,7 +147,7 @@ static void change_light(const Pose *pose, const double *means, const double *st
   }
 }
 
-void augment_sample(const ChipImage *chip, const Augmentation *augmentation, const double *means,
+void augment_sample(const ChipPixels *chip, const Augmentation *augmentation, const double *means,
                     const double *standard_deviations, Random *random, Sample *sample)
 {
   const Pose pose = draw_pose(chip, augmentation, sample->size_px, random);
@@ -156,7 +156,7 @@ void augment_sample(const ChipImage *chip, const Augmentation *augmentation, con
     change_light(&pose, means, standard_deviations, chip->band_count, sample);
 }
 
-void augment_centre(const ChipImage *chip, Sample *sample)
+void augment_centre(const ChipPixels *chip, Sample *sample)
 {
   const Pose pose = {.x0 = floor((chip->width_px - sample->size_px) / 2.0),
                      .xx = 1,

@@ -81,7 +81,7 @@ static Status make_sample(const Loader *loader, Bench *bench, int64_t batch, int
   for (int64_t p = 0; p < pixels; ++p)
     bench->labels[p] = o->index_of_value[bench->values[p]];
 
-  const ChipImage image = {info->pixel,  info->width_px, info->height_px, info->band_count,
+  const ChipPixels image = {info->pixel,  info->width_px, info->height_px, info->band_count,
                            bench->image, bench->valid,   bench->labels};
   Sample made = sample_of(loader, batch, sample);
   Random random =

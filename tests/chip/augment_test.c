@@ -13,13 +13,13 @@ static const double no_means[1] = {0};
 static const double one_std[1] = {1};
 
 /* One band that counts the pixels; labels do the same. */
-static ChipImage counting_chip(Room *room)
+static ChipPixels counting_chip(Room *room)
 {
   for (int i = 0; i < PIXELS; ++i) {
     room->image[i] = room->labels[i] = (uint8_t)i;
     room->valid[i] = 1;
   }
-  return (ChipImage){PIXEL_U8, SIDE, SIDE, 1, room->image, room->valid, room->labels};
+  return (ChipPixels){PIXEL_U8, SIDE, SIDE, 1, room->image, room->valid, room->labels};
 }
 
 static Sample sample_in(Room *room, int32_t size)
@@ -30,7 +30,7 @@ static Sample sample_in(Room *room, int32_t size)
 static void nothing_is_changed_where_nothing_is_asked_for(void **state)
 {
   Room room;
-  const ChipImage chip = counting_chip(&room);
+  const ChipPixels chip = counting_chip(&room);
   const Augmentation none = {.scale_least = 1, .scale_most = 1};
   Sample sample = sample_in(&room, SIDE);
   Random random = random_stream(1, 1);
@@ -46,7 +46,7 @@ static void nothing_is_changed_where_nothing_is_asked_for(void **state)
 static void all_eight_ways_occur_and_labels_go_along(void **state)
 {
   Room room;
-  const ChipImage chip = counting_chip(&room);
+  const ChipPixels chip = counting_chip(&room);
   const Augmentation all = {.flips = true, .turns = true, .scale_least = 1, .scale_most = 1};
   int seen[PIXELS][PIXELS] = {{0}};
   int ways = 0;
@@ -65,7 +65,7 @@ static void all_eight_ways_occur_and_labels_go_along(void **state)
 static void turns_alone_make_no_mirror_image(void **state)
 {
   Room room;
-  const ChipImage chip = counting_chip(&room);
+  const ChipPixels chip = counting_chip(&room);
   const Augmentation turns = {.turns = true, .scale_least = 1, .scale_most = 1};
   for (uint64_t stream = 0; stream < 50; ++stream) {
     Sample sample = sample_in(&room, SIDE);
@@ -82,7 +82,7 @@ static void turns_alone_make_no_mirror_image(void **state)
 static void what_lies_beyond_the_chip_is_nodata_without_a_say(void **state)
 {
   Room room;
-  ChipImage chip = counting_chip(&room);
+  ChipPixels chip = counting_chip(&room);
   chip.width_px = chip.height_px = 4; /* the first 16 numbers */
   Sample sample = sample_in(&room, SIDE);
   augment_centre(&chip, &sample);
@@ -101,7 +101,7 @@ static void what_lies_beyond_the_chip_is_nodata_without_a_say(void **state)
 static void nodata_does_not_bleed_when_scaled(void **state)
 {
   Room room;
-  const ChipImage chip = counting_chip(&room);
+  const ChipPixels chip = counting_chip(&room);
   const Augmentation scaled = {.scale_least = 1.3, .scale_most = 1.3};
   for (int i = 0; i < PIXELS; ++i) {
     room.valid[i] = i % SIDE >= 4;
@@ -122,8 +122,8 @@ static void nodata_does_not_bleed_when_scaled(void **state)
 static void a_stream_is_a_sample(void **state)
 {
   Room a, b;
-  const ChipImage chip_a = counting_chip(&a);
-  const ChipImage chip_b = counting_chip(&b);
+  const ChipPixels chip_a = counting_chip(&a);
+  const ChipPixels chip_b = counting_chip(&b);
   const Augmentation all = {true, true, 0.75, 1.35, 0.2, 0.2};
   Sample sample_a = sample_in(&a, SIDE);
   Sample sample_b = sample_in(&b, SIDE);
