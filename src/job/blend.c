@@ -42,9 +42,10 @@ static Status allocate(int64_t core_px_most, Blend *blend)
   return STATUS_OK;
 }
 
-Status blend_open(int64_t core_px_most, int32_t class_count, int32_t ramp_px, Blend *blend)
+Status blend_open(int64_t core_px_most, int32_t class_count, int32_t margin_px, int32_t ramp_px,
+                  Blend *blend)
 {
-  *blend = (Blend){.class_count = class_count, .ramp_px = ramp_px};
+  *blend = (Blend){.class_count = class_count, .margin_px = margin_px, .ramp_px = ramp_px};
   const Status status = allocate(core_px_most, blend);
   if (status != STATUS_OK) blend_close(blend);
   return status;
@@ -70,7 +71,9 @@ void blend_begin(Blend *blend, Window core)
 static uint32_t ramp(const Blend *blend, int64_t position, int64_t length)
 {
   const int64_t to_edge = position + 1 < length - position ? position + 1 : length - position;
-  return (uint32_t)(to_edge < blend->ramp_px ? to_edge : blend->ramp_px);
+  const int64_t inside = to_edge - blend->margin_px;
+  if (inside < 1) return 1;
+  return (uint32_t)(inside < blend->ramp_px ? inside : blend->ramp_px);
 }
 
 static void add_pixel(Blend *blend, size_t pixel, uint32_t weight, const uint8_t *from)

@@ -15,10 +15,12 @@ enum { BLEND_ONE = 250, BLEND_FAILED = 254, BLEND_NODATA = 255, BLEND_RAMP_MOST_
 void blend_bytes(const float *probabilities, const uint8_t *valid, int64_t pixel_count,
                  int32_t class_count, uint8_t *bytes);
 
-/* The weighted mean over the tiles that cover a core. A tile's weight falls linearly to its edges,
- * from ramp_px inside on: the window is (ramp in x) * (ramp in y). */
+/* The weighted mean over the tiles that cover a core. A tile has its full weight margin_px +
+ * ramp_px from its edges; from there it falls linearly, over ramp_px, to as good as nothing, since
+ * a network sees worst where its tile ends: the window is (ramp in x) * (ramp in y). */
 typedef struct Blend {
   int32_t class_count;
+  int32_t margin_px;
   int32_t ramp_px;
   Window core;
   uint32_t *sums;    /* core pixels x classes */
@@ -28,7 +30,8 @@ typedef struct Blend {
 
 /* core_px_most: pixels of the largest core. ramp_px: 1 to BLEND_RAMP_MOST_PX. At most 1000 tiles
  * may cover a pixel. */
-Status blend_open(int64_t core_px_most, int32_t class_count, int32_t ramp_px, Blend *blend);
+Status blend_open(int64_t core_px_most, int32_t class_count, int32_t margin_px, int32_t ramp_px,
+                  Blend *blend);
 void blend_close(Blend *blend);
 void blend_begin(Blend *blend, Window core);
 /* bytes: the tile's pixels x classes. */

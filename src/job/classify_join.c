@@ -192,11 +192,14 @@ static Status join_blended(Joining *joining, Progress *progress)
 
 /* Both. */
 
-static int32_t ramp_px(const TilePlan *tiles)
+/* Tiles overlap by twice the padding; they are mixed over the middle half of that. */
+static Status open_blend(const TilePlan *tiles, int64_t core_px_most, int32_t class_count,
+                         Blend *blend)
 {
-  const int32_t overlap_px = 2 * tiles->padding_px;
-  if (overlap_px < 1) return 1;
-  return overlap_px < BLEND_RAMP_MOST_PX ? overlap_px : BLEND_RAMP_MOST_PX;
+  int32_t ramp_px = tiles->padding_px;
+  if (ramp_px < 1) ramp_px = 1;
+  if (ramp_px > BLEND_RAMP_MOST_PX) ramp_px = BLEND_RAMP_MOST_PX;
+  return blend_open(core_px_most, class_count, tiles->padding_px - ramp_px / 2, ramp_px, blend);
 }
 
 static Status open_reading(const char *folder, Joining *joining)
@@ -214,7 +217,7 @@ static Status open_reading(const char *folder, Joining *joining)
   if (!task->blends) return STATUS_OK;
   TRY(memory_allocate(pixels, 1, "a strip of the map", &memory));
   joining->indices = memory;
-  return blend_open((int64_t)tile_px, task->class_count, ramp_px(&task->tiles), &joining->blend);
+  return open_blend(&task->tiles, (int64_t)tile_px, task->class_count, &joining->blend);
 }
 
 static void close_reading(Joining *joining)

@@ -31,14 +31,14 @@ static const Option options[] = {
      "The raster's bands, counted from 1, in the order of the model's: 4,3,2. Empty: the model's "
      "own choice, which is 1,2,3 … as a rule."},
     {"tile_size", OPTION_INT, FIELD(tile_size), "0", "px", 0, 16384, NULL,
-     "Width and height of the tiles that the network sees, a multiple of 32. 0: 512, or the "
-     "model's if that is larger."},
+     "Width and height of the tiles that the network sees, a multiple of 32. 0: 1024, or the "
+     "model's if that is larger; smaller where the raster is."},
     {"padding", OPTION_INT, FIELD(padding), "-1", "px", -1, 8192, NULL,
      "How far a pixel is at least from the edge of the tile it is taken from; neighbours overlap "
      "by "
-     "twice that. -1: an eighth of tile_size."},
+     "twice that. -1: 64, or an eighth of tile_size if that is less."},
     {"batch_size", OPTION_INT, FIELD(batch_size), "0", "tiles", 0, 4096, NULL,
-     "Tiles computed together. 0: 4 on a CPU, up to 16 as memory allows on a GPU."},
+     "Tiles computed together. 0: 1 on a CPU, up to 8 as memory allows on a GPU."},
     {"merge", OPTION_CHOICE, FIELD(merge), "crop", NULL, 0, 0, "crop|blend",
      "crop takes each pixel from the middle part of one tile. blend takes the weighted mean of all "
      "tiles that hold it; slower, softer where tiles disagree."},

@@ -12,7 +12,13 @@
 #include "geo/crs.h"
 #include "store/checksum.h"
 
-enum { FOLDER_SUFFIX_BYTES = 16, CPU_BATCH = 4, GPU_BATCH_MOST = 16, DEFAULT_TILE_PX = 512 };
+enum {
+  FOLDER_SUFFIX_BYTES = 16,
+  CPU_BATCH = 1,
+  GPU_BATCH_MOST = 8,
+  DEFAULT_TILE_PX = 1024,
+  DEFAULT_PADDING_PX = 64
+};
 
 /* "out/map.h5" keeps its shards in "out/map.shards"; without a result they are in "out/.map.work"
  * until the map "out/map.tif" is there. */
@@ -256,7 +262,9 @@ static TileOptions tile_options(const ClassifyOptions *given, const Model *model
   const int64_t multiple = options.size_multiple;
   options.tile_px = (int32_t)(given->tile_size > 0 ? given->tile_size
                                                    : (wish + multiple - 1) / multiple * multiple);
-  options.padding_px = (int32_t)(given->padding >= 0 ? given->padding : options.tile_px / 8);
+  const int64_t eighth = options.tile_px / 8;
+  const int64_t padding = eighth < DEFAULT_PADDING_PX ? eighth : DEFAULT_PADDING_PX;
+  options.padding_px = (int32_t)(given->padding >= 0 ? given->padding : padding);
   return options;
 }
 

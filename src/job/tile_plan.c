@@ -5,35 +5,34 @@ static int64_t round_up(int64_t value, int64_t multiple)
   return (value + multiple - 1) / multiple * multiple;
 }
 
-static int64_t clamp(int64_t value, int64_t least, int64_t most)
-{
-  return value < least ? least : value > most ? most : value;
-}
-
 static TileAxis lay_axis(int64_t raster_px, int64_t output_start_px, int64_t output_px,
                          const TileOptions *options)
 {
-  const int64_t start = clamp(output_start_px - options->padding_px, 0, raster_px);
-  const int64_t end = clamp(output_start_px + output_px + options->padding_px, 0, raster_px);
-  TileAxis axis = {.source_start_px = start,
-                   .source_px = end - start,
-                   .output_start_px = output_start_px,
+  const int32_t multiple = options->size_multiple;
+  const int64_t reach_px = output_start_px - options->padding_px;
+  const int64_t start = reach_px > 0 ? reach_px / multiple * multiple : 0;
+  const int64_t wish = output_start_px + output_px + options->padding_px;
+  const int64_t source_px = (wish < raster_px ? wish : raster_px) - start;
+  TileAxis axis = {.output_start_px = output_start_px,
                    .output_px = output_px,
+                   .first_px = start,
+                   .step_px = multiple,
                    .tile_px = options->tile_px,
                    .count = 1};
-  if (axis.source_px <= axis.tile_px)
-    axis.tile_px = (int32_t)round_up(axis.source_px, options->size_multiple);
-  else {
-    const int64_t step_px = axis.tile_px - 2 * options->padding_px;
-    axis.count = (axis.source_px - 2 * options->padding_px + step_px - 1) / step_px;
+  if (source_px <= axis.tile_px) {
+    axis.tile_px = (int32_t)round_up(source_px, multiple);
+    return axis;
   }
+  const int64_t steps_most = (axis.tile_px - 2 * options->padding_px) / multiple;
+  axis.steps = round_up(source_px - axis.tile_px, multiple) / multiple;
+  axis.count = 1 + (axis.steps + steps_most - 1) / steps_most;
   return axis;
 }
 
 static int64_t tile_start(const TileAxis *axis, int64_t index)
 {
-  if (axis->count == 1) return axis->source_start_px;
-  return axis->source_start_px + index * (axis->source_px - axis->tile_px) / (axis->count - 1);
+  if (axis->count == 1) return axis->first_px;
+  return axis->first_px + index * axis->steps / (axis->count - 1) * axis->step_px;
 }
 
 /* Where core index - 1 ends and core index begins. */

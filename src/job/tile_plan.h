@@ -8,19 +8,23 @@
 
 /* Which tiles a raster is classified in. All follows from the sizes below: no rank, no order.
  *
- * Tiles stand in rows and columns, evenly spread over the source window, so that neighbours overlap
- * by at least 2 * padding_px and none reads beyond the source (unless the source itself is smaller
- * than a tile: then the tile hangs over its right and lower edge). Each pixel of the output belongs
- * to the core of one tile: cores meet in the middle of overlaps, so a core's pixel is at least
- * padding_px from the edge of its tile, or as far as the source allows.
+ * Tiles stand in rows and columns, spread over the source window, so that neighbours overlap by at
+ * least 2 * padding_px. Their corners are multiples of the network's size_multiple in pixels of the
+ * raster: what the network says of a place depends on where its strides fall, so tiles that are not
+ * aligned contradict each other (measured: 5 % of the pixels of a trained model, against 0.2 %). So
+ * the last tiles may hang over the raster by less than size_multiple; there they see no data, as
+ * the network does beyond any edge. Each pixel of the output belongs to the core of one tile: cores
+ * meet in the middle of overlaps, so a core's pixel is at least padding_px from the edge of its
+ * tile, or as far as the raster allows.
  *
  * Tiles are numbered row by row. Work is cut into units of batch_size tiles by number; the last one
  * may be short. */
 typedef struct TileAxis {
-  int64_t source_start_px; /* along one axis: what may be read, and what is wanted */
-  int64_t source_px;
-  int64_t output_start_px;
+  int64_t output_start_px; /* along one axis */
   int64_t output_px;
+  int64_t first_px; /* where the first tile starts */
+  int64_t steps;    /* of step_px, from there to the last tile's start */
+  int32_t step_px;
   int32_t tile_px;
   int64_t count;
 } TileAxis;

@@ -23,11 +23,11 @@ static const Window core = {2, 0, 2, 1};
 static const uint8_t left_bytes[8] = {9, 9, 9, 9, 200, 50, 200, 50};
 static const uint8_t right_bytes[8] = {50, 200, 80, 170, 9, 9, 9, 9};
 
-static void blend_two(const Window windows[2], const uint8_t *const bytes[2], uint8_t classes[2],
-                      uint8_t means[4])
+static void blend_two(int32_t margin_px, const Window windows[2], const uint8_t *const bytes[2],
+                      uint8_t classes[2], uint8_t means[4])
 {
   Blend blend;
-  CHECK_OK(blend_open(2, 2, 2, &blend));
+  CHECK_OK(blend_open(2, 2, margin_px, 2, &blend));
   blend_begin(&blend, (Window){0, 0, 2, 1}); /* of an earlier core nothing stays */
   blend_add(&blend, left, left_bytes);
   blend_begin(&blend, core);
@@ -45,11 +45,23 @@ static void tiles_count_less_towards_their_edges_in_any_order(void **state)
   for (int i = 0; i < 2; ++i) {
     uint8_t classes[2];
     uint8_t means[4];
-    blend_two(windows[i], bytes[i], classes, means);
+    blend_two(0, windows[i], bytes[i], classes, means);
     assert_int_equal(classes[0], 0);
     assert_int_equal(classes[1], 1);
     assert_memory_equal(means, wanted, 4);
   }
+}
+
+static void a_margin_counts_as_good_as_nothing(void **state)
+{
+  /* One pixel of margin: the weights are 1 and 1 in both columns. */
+  const uint8_t wanted[4] = {125, 125, 140, 110};
+  const Window windows[2] = {left, right};
+  const uint8_t *const bytes[2] = {left_bytes, right_bytes};
+  uint8_t classes[2];
+  uint8_t means[4];
+  blend_two(1, windows, bytes, classes, means);
+  assert_memory_equal(means, wanted, 4);
 }
 
 static void the_first_of_equal_classes_wins(void **state)
@@ -59,7 +71,7 @@ static void the_first_of_equal_classes_wins(void **state)
   const uint8_t *const bytes[2] = {equal, equal};
   uint8_t classes[2];
   uint8_t means[4];
-  blend_two(windows, bytes, classes, means);
+  blend_two(0, windows, bytes, classes, means);
   assert_int_equal(classes[0], 0);
   assert_int_equal(classes[1], 0);
 }
@@ -74,7 +86,7 @@ static void a_pixel_that_one_tile_could_not_tell_is_failed(void **state)
   const uint8_t *const bytes[2] = {left_bytes, broken};
   uint8_t classes[2];
   uint8_t means[4];
-  blend_two(windows, bytes, classes, means);
+  blend_two(0, windows, bytes, classes, means);
   assert_int_equal(classes[0], BLEND_FAILED);
   assert_int_equal(classes[1], BLEND_NODATA);
   assert_int_equal(means[0], BLEND_FAILED);
@@ -86,6 +98,7 @@ int main(void)
   static const struct CMUnitTest tests[] = {
       cmocka_unit_test(probabilities_become_steps_of_a_250th),
       cmocka_unit_test(tiles_count_less_towards_their_edges_in_any_order),
+      cmocka_unit_test(a_margin_counts_as_good_as_nothing),
       cmocka_unit_test(the_first_of_equal_classes_wins),
       cmocka_unit_test(a_pixel_that_one_tile_could_not_tell_is_failed),
   };

@@ -70,15 +70,21 @@ static void every_pixel_of_an_extent_has_one_owner_and_tiles_reach_beyond_it(voi
                        .tile_px = 16, .padding_px = padding, .batch_size = 2, .size_multiple = 4});
 }
 
-static void tiles_stay_inside_a_raster_that_is_larger(void **state)
+static void corners_of_tiles_are_multiples_of_the_networks(void **state)
 {
   TilePlan plan;
   const Window raster = {0, 0, 97, 61};
   CHECK_OK(tile_plan_make(raster, raster, (TileOptions){16, 2, 1, 4}, &plan));
   assert_int_equal(plan.columns.count, 8); /* 16 + 7 * 12 >= 97 > 16 + 6 * 12 */
   assert_int_equal(plan.rows.count, 5);    /* 16 + 4 * 12 >= 61 > 16 + 3 * 12 */
-  for (int64_t tile = 0; tile < plan.tile_count; ++tile)
-    assert_true(window_contains(raster, tile_plan_tile(&plan, tile)));
+  for (int64_t tile = 0; tile < plan.tile_count; ++tile) {
+    const Window window = tile_plan_tile(&plan, tile);
+    assert_int_equal(window.x_px % 4, 0);
+    assert_int_equal(window.y_px % 4, 0);
+    assert_true(window_contains((Window){0, 0, 97 + 3, 61 + 3}, window));
+  }
+  CHECK_OK(tile_plan_make(raster, (Window){19, 30, 50, 20}, (TileOptions){16, 2, 1, 4}, &plan));
+  assert_true(window_equal(tile_plan_tile(&plan, 0), (Window){16, 28, 16, 16}));
 }
 
 static void a_small_raster_gets_one_tile_no_larger_than_it_needs(void **state)
@@ -129,7 +135,7 @@ int main(void)
   static const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_pixel_of_a_raster_has_one_owner),
       cmocka_unit_test(every_pixel_of_an_extent_has_one_owner_and_tiles_reach_beyond_it),
-      cmocka_unit_test(tiles_stay_inside_a_raster_that_is_larger),
+      cmocka_unit_test(corners_of_tiles_are_multiples_of_the_networks),
       cmocka_unit_test(a_small_raster_gets_one_tile_no_larger_than_it_needs),
       cmocka_unit_test(segments_are_the_cores_of_a_unit_row_by_row),
       cmocka_unit_test(sizes_that_cannot_be_are_refused),
