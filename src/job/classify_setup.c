@@ -49,7 +49,7 @@ static Status check_output(const ClassifyOptions *given, const char *path, bool 
     return status_set(STATUS_BAD_OPTION, "%s is the raster itself; give the output another name",
                       path);
   if (!may_replace)
-    return status_set(STATUS_IO, "%s is there already; --overwrite=yes replaces it", path);
+    return status_set(STATUS_BAD_OPTION, "%s is there already; --overwrite=yes replaces it", path);
   return STATUS_OK;
 }
 

@@ -112,7 +112,7 @@ done
 
 # What is there stays, unless it may go.
 cp crop1.tif new/map.tif
-expect 3 "--overwrite=yes" "$quadrat" classify "${inputs[@]}" --output=new/map.tif
+expect 2 "--overwrite=yes" "$quadrat" classify "${inputs[@]}" --output=new/map.tif
 cmp -s new/map.tif crop1.tif || fail "a refused output was touched"
 "$quadrat" classify "${inputs[@]}" --merge=blend --output=new/map.tif --overwrite >out.txt 2>&1 || fail "overwrite: $(tail -n 1 out.txt)"
 cmp -s new/map.tif blend1.tif || fail "not overwritten"
