@@ -82,7 +82,7 @@ static Status make_sample(const Loader *loader, Bench *bench, int64_t batch, int
     bench->labels[p] = o->index_of_value[bench->values[p]];
 
   const ChipPixels image = {info->pixel,  info->width_px, info->height_px, info->band_count,
-                           bench->image, bench->valid,   bench->labels};
+                            bench->image, bench->valid,   bench->labels};
   Sample made = sample_of(loader, batch, sample);
   Random random =
       random_stream(o->seed, o->first_stream + o->stream_step * (uint64_t)batch + (uint64_t)sample);
