@@ -58,6 +58,14 @@ static void fail(Pipeline *pipeline, Status status)
   (void)pthread_mutex_unlock(&pipeline->lock);
 }
 
+static bool has_failed(Pipeline *pipeline)
+{
+  (void)pthread_mutex_lock(&pipeline->lock);
+  const bool failed = pipeline->failure != STATUS_OK;
+  (void)pthread_mutex_unlock(&pipeline->lock);
+  return failed;
+}
+
 static Slot *find_slot(Pipeline *pipeline, SlotState state)
 {
   Slot *found = NULL;
@@ -273,7 +281,7 @@ static Status run_threads(Pipeline *pipeline, Progress *progress)
   }
   if (status == STATUS_OK) status = compute(pipeline, progress);
   if (status != STATUS_OK) fail(pipeline, status);
-  if (pipeline->failure != STATUS_OK) work_cancel(pipeline->work);
+  if (has_failed(pipeline)) work_cancel(pipeline->work);
   for (int32_t i = 0; i < started; ++i)
     (void)pthread_join(readers[i], NULL);
   (void)pthread_mutex_lock(&pipeline->lock);
