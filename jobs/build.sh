@@ -14,8 +14,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build_packages=(gcc libc6-dev cmake ninja-build pkg-config openmpi-bin libopenmpi-dev libgdal-dev libhdf5-dev
-  libjansson-dev zlib1g-dev libdnnl-dev)
-test_packages=(libcmocka-dev g++)
+  libjansson-dev libinih-dev zlib1g-dev libdnnl-dev)
+test_packages=(libcmocka-dev g++ python3 gdal-bin)
 clang_packages=(clang clang-format libclang-rt-dev libomp-dev)
 
 packages=("${build_packages[@]}")
