@@ -12,7 +12,8 @@
  *   NaN       a window that holds a NaN has the maximum NaN; the first NaN wins
  *   Gradient  dx[winner of o] += dy[o]; dx is written or added to, as asked
  *   Errors    in plan only: STATUS_BAD_SHAPE if size is not 1 to 15, stride below 1, pad over size
- * / 2, or no window fits Source    PyTorch's MaxPool2d (ceil_mode off) */
+ *             / 2, or no window fits
+ *   Source    PyTorch's MaxPool2d (ceil_mode off) */
 typedef struct MaxPool2d {
   int32_t size;
   int32_t stride;

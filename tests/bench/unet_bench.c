@@ -3,12 +3,12 @@
  * seconds per iteration; "end" ends it.
  *
  *   unet_bench --mode=infer|train|peak [--encoder=resnet34] [--size=512] [--batch=0]
- * [--precision=f32|bf16] [--seconds=1.5]
+ *              [--precision=f32|bf16] [--seconds=1.5]
  *
- *   infer   normalised float32 images, uploaded and rounded, to logits; batch 0: the best of 1, 2,
- * 4 and 8 train   clear, pack, forward, cross-entropy, backward, AdamW on one batch that stays the
- * same peak    oneDNN's matmul, 1024 x 1024 x 1024, in GFLOP/s: the floor that shares are taken of
- */
+ *   infer   normalised float32 images, uploaded and rounded, to logits; batch 0: the best of 1, 2, 4
+ *           and 8
+ *   train   clear, pack, forward, cross-entropy, backward, AdamW on one batch that stays the same
+ *   peak    oneDNN's matmul, 1024 x 1024 x 1024, in GFLOP/s: the floor that shares are taken of */
 #include <oneapi/dnnl/dnnl.h>
 #include <stdio.h>
 #include <stdlib.h>
