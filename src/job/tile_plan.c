@@ -5,6 +5,19 @@ static int64_t round_up(int64_t value, int64_t multiple)
   return (value + multiple - 1) / multiple * multiple;
 }
 
+/* That count tiles cover the source with, so that they overlap no more than they must. */
+static int32_t smallest_tile(int64_t source_px, int64_t count, const TileOptions *options)
+{
+  const int64_t multiple = options->size_multiple;
+  for (int64_t tile_px = round_up((source_px + count - 1) / count, multiple);
+       tile_px < options->tile_px; tile_px += multiple) {
+    const int64_t steps = (source_px - tile_px + multiple - 1) / multiple;
+    const int64_t widest = (steps + count - 2) / (count - 1); /* between neighbours, in steps */
+    if (tile_px - widest * multiple >= 2 * options->padding_px) return (int32_t)tile_px;
+  }
+  return options->tile_px;
+}
+
 static TileAxis lay_axis(int64_t raster_px, int64_t output_start_px, int64_t output_px,
                          const TileOptions *options)
 {
@@ -23,9 +36,11 @@ static TileAxis lay_axis(int64_t raster_px, int64_t output_start_px, int64_t out
     axis.tile_px = (int32_t)round_up(source_px, multiple);
     return axis;
   }
-  const int64_t steps_most = (axis.tile_px - 2 * options->padding_px) / multiple;
+  /* What a tile adds to those before it. */
+  const int64_t gain_px = (axis.tile_px - 2 * options->padding_px) / multiple * multiple;
+  axis.count = 1 + (source_px - axis.tile_px + gain_px - 1) / gain_px;
+  axis.tile_px = smallest_tile(source_px, axis.count, options);
   axis.steps = round_up(source_px - axis.tile_px, multiple) / multiple;
-  axis.count = 1 + (axis.steps + steps_most - 1) / steps_most;
   return axis;
 }
 

@@ -8,14 +8,15 @@
 
 /* Which tiles a raster is classified in. All follows from the sizes below: no rank, no order.
  *
- * Tiles stand in rows and columns, spread over the source window, so that neighbours overlap by at
- * least 2 * padding_px. Their corners are multiples of the network's size_multiple in pixels of the
- * raster: what the network says of a place depends on where its strides fall, so tiles that are not
- * aligned contradict each other (measured: 5 % of the pixels of a trained model, against 0.2 %). So
- * the last tiles may hang over the raster by less than size_multiple; there they see no data, as
- * the network does beyond any edge. Each pixel of the output belongs to the core of one tile: cores
- * meet in the middle of overlaps, so a core's pixel is at least padding_px from the edge of its
- * tile, or as far as the raster allows.
+ * Tiles stand in rows and columns, as few as tile_px allows and as small as their number allows,
+ * spread over the source window, so that neighbours overlap by at least 2 * padding_px. Their
+ * corners are multiples of the network's size_multiple in pixels of the raster: what the network
+ * says of a place depends on where its strides fall, so tiles that are not aligned contradict each
+ * other (measured: 5 % of the pixels of a trained model, against 0.2 %). So the last tiles may hang
+ * over the raster by less than size_multiple; there they see no data, as the network does beyond
+ * any edge. Each pixel of the output belongs to the core of one tile: cores meet in the middle of
+ * overlaps, so a core's pixel is at least padding_px from the edge of its tile, or as far as the
+ * raster allows.
  *
  * Tiles are numbered row by row. Work is cut into units of batch_size tiles by number; the last one
  * may be short. */
@@ -39,7 +40,7 @@ typedef struct TilePlan {
 } TilePlan;
 
 typedef struct TileOptions {
-  int32_t tile_px;       /* a multiple of size_multiple; shrunk where the source is smaller */
+  int32_t tile_px;       /* the most: a multiple of size_multiple; less where that saves work */
   int32_t padding_px;    /* below (tile_px - size_multiple) / 2, also where the tile was shrunk */
   int32_t batch_size;    /* at least 1 */
   int32_t size_multiple; /* of the network */

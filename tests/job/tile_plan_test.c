@@ -97,6 +97,17 @@ static void a_small_raster_gets_one_tile_no_larger_than_it_needs(void **state)
   assert_true(window_equal(tile_plan_core(&plan, 0), raster));
 }
 
+static void tiles_shrink_until_they_overlap_no_more_than_they_must(void **state)
+{
+  TilePlan plan;
+  const Window raster = {0, 0, 5000, 1500};
+  CHECK_OK(tile_plan_make(raster, raster, (TileOptions){1024, 64, 1, 32}, &plan));
+  assert_int_equal(plan.columns.count, 6);     /* 1024 + 5 * 896 >= 5000 > 1024 + 4 * 896 */
+  assert_int_equal(plan.columns.tile_px, 960); /* 960 + 5 * 832 >= 5000 > 928 + 5 * 800 */
+  assert_int_equal(plan.rows.count, 2);
+  assert_int_equal(plan.rows.tile_px, 832); /* 832 + 704 >= 1500 > 800 + 672 */
+}
+
 static void segments_are_the_cores_of_a_unit_row_by_row(void **state)
 {
   TilePlan plan;
@@ -137,6 +148,7 @@ int main(void)
       cmocka_unit_test(every_pixel_of_an_extent_has_one_owner_and_tiles_reach_beyond_it),
       cmocka_unit_test(corners_of_tiles_are_multiples_of_the_networks),
       cmocka_unit_test(a_small_raster_gets_one_tile_no_larger_than_it_needs),
+      cmocka_unit_test(tiles_shrink_until_they_overlap_no_more_than_they_must),
       cmocka_unit_test(segments_are_the_cores_of_a_unit_row_by_row),
       cmocka_unit_test(sizes_that_cannot_be_are_refused),
   };
