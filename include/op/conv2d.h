@@ -12,15 +12,20 @@
  *             weight  out_channels x in_channels / groups x kernel_height x kernel_width, float32
  *             bias    out_channels, float32; only if bias is set
  *             add     as y; only if add is set; may be y itself, which is faster
- *             y       N x Ho x Wo x Co; Ho = (H + 2 pad - dilation (kernel_height - 1) - 1) /
- * stride + 1, Wo likewise Formula   y = relu(conv(x, weight) + bias + add); relu and add only where
- * set Units     pad, stride, dilation in pixels of x; zero padding on all sides Rounding  products
- * and sums in float32, one rounding to y's element at the end NaN       spreads to every output
- * whose window touches it; relu keeps it Gradient  of conv and bias only (add and relu are for
- * inference). dx is written or added to, as asked; dweight and dbias are added to, in float32
+ *             y       N x Ho x Wo x Co; Ho = (H + 2 pad - dilation (kernel_height - 1) - 1) / stride
+ *                     + 1, Wo likewise
+ *   Formula   y = relu(conv(x, weight) + bias + add); relu and add only where set
+ *   Units     pad, stride, dilation in pixels of x; zero padding on all sides
+ *   Rounding  products and sums in float32, one rounding to y's element at the end. Without
+ *             gradients, a backend may save products of a 3 x 3 convolution of stride 1 (Winograd),
+ *             which costs float32 at most 1e-5 of the largest value and bfloat16 about a rounding
+ *   NaN       spreads to every output whose window touches it, and where products are saved to
+ *             others within 5 px; relu keeps it
+ *   Gradient  of conv and bias only (add and relu are for inference). dx is written or added to, as
+ *             asked; dweight and dbias are added to, in float32
  *   Errors    in plan only: STATUS_BAD_SHAPE
  *   Source    Goodfellow, Bengio and Courville, "Deep Learning", 2016, section 9.1; padding and
- * sizes as PyTorch's Conv2d */
+ *             sizes as PyTorch's Conv2d */
 typedef struct Conv2d {
   int32_t in_channels;
   int32_t out_channels;

@@ -4,12 +4,17 @@
 #include "geo/pixel.h"
 #include "job/job.h"
 #include "model/unet.h"
+#include "op/normalize.h"
 #include "store/document.h"
 
 /* A trained model with its full input contract: what train writes and classify reads (.dlpk, or an
  * .emd beside its weights). Labels of training are indices into classes; index 0 is the background,
  * or the first class where every pixel has one. */
-enum { MODEL_NAME_BYTES = 64, MODEL_BANDS_MOST = 4096, MODEL_CLASSES_MOST = 254 };
+enum {
+  MODEL_NAME_BYTES = 64,
+  MODEL_BANDS_MOST = NORMALIZE_CHANNELS_MOST,
+  MODEL_CLASSES_MOST = 254
+};
 
 typedef struct Model {
   Unet unet;

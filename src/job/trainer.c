@@ -104,8 +104,8 @@ static Status upload_constants(Trainer *t)
 {
   const size_t bands = (size_t)t->data->info->band_count;
   const size_t classes = (size_t)t->data->class_count;
-  float means[4096];
-  float inverse_stds[4096];
+  float means[NORMALIZE_CHANNELS_MOST];
+  float inverse_stds[NORMALIZE_CHANNELS_MOST];
   for (size_t b = 0; b < bands; ++b) {
     means[b] = (float)t->means[b];
     inverse_stds[b] = (float)(1 / t->standard_deviations[b]);

@@ -257,7 +257,7 @@ typedef struct Case {
 
 static const Case cases[] = {
     {1, 1, 1, 1, 1, 1},  {2, 3, 5, 8, 8, 16},  {1, 4, 3, 64, 17, 8}, {2, 5, 4, 16, 0, 5},
-    {1, 7, 1, 3, 64, 3}, {3, 2, 2, 17, 5, 17}, {1, 9, 8, 32, 16, 2},
+    {1, 7, 1, 3, 64, 3}, {3, 2, 2, 17, 5, 17}, {1, 9, 8, 32, 16, 2}, {2, 5, 3, 16, 32, 48},
 };
 
 static Input eighths_input(Room *room, Case row, Element element, bool backward)
@@ -334,8 +334,11 @@ static void fused_outputs_are_those_of_plain_loops(void **state)
       const Output expected = run(truth, backends_naive(), &in);
       const Output got = run(room, on, &in);
       const char *what = room_name(room, "case %d, flags %d: y", (int)i, flags);
-      const double tolerance =
-          element == ELEMENT_BF16 ? 0x1p-7 * largest_float(got.y_count, expected.y) : 0;
+      /* A skip of 32 channels saves products, which costs float32 a rounding. */
+      const double share = element == ELEMENT_BF16           ? 0x1p-7
+                           : in.conv.skip_channels % 32 == 0 ? 1e-5
+                                                             : 0;
+      const double tolerance = share * largest_float(got.y_count, expected.y);
       expect_floats((Expectation){on, element, what, tolerance}, got.y_count, got.y, expected.y);
       room_close(room);
       room_close(truth);

@@ -4,12 +4,14 @@
 #include "cpu_backend.h"
 #include "onednn.h"
 #include "weights_cpu.h"
+#include "winograd_cpu.h"
 
 /* Gradients of x at stride 1 are a forward convolution with turned weights: the library's forward
  * kernels are a quarter faster than its backward ones, and can add to what is there. */
 struct Conv2dKernel {
   Device *device;
   Conv2dPlan plan;
+  Winograd *winograd; /* where that is the faster way: then all below is empty */
   OneDnn library;
 
   Call forward;
@@ -129,6 +131,7 @@ static Status open_backward_weight(Conv2dKernel *k, OpBytes *bytes)
 
 static Status fill(Conv2dKernel *k, OpBytes *bytes)
 {
+  if (winograd_suits(&k->plan)) return winograd_open(k->device, &k->plan, &k->winograd, bytes);
   TRY(onednn_open(&k->library));
   TRY(open_forward(k, bytes));
   if (!k->plan.backward) return STATUS_OK;
@@ -157,6 +160,7 @@ Status conv2d_open_cpu(Device *device, const Conv2dPlan *plan, Conv2dKernel **ke
 void conv2d_close_cpu(Conv2dKernel *k)
 {
   if (k == NULL) return;
+  winograd_close(k->winograd);
   call_close(&k->forward);
   call_close(&k->pack_forward);
   call_close(&k->backward_data[WRITE_SET]);
@@ -172,6 +176,10 @@ void conv2d_pack_cpu(Conv2dKernel *k, const float *weight, const float *bias, vo
 {
   const Conv2d conv = k->plan.conv;
   char *base = packed;
+  if (k->winograd != NULL) {
+    winograd_pack(k->winograd, weight, 9 * (int64_t)conv.in_channels, bias, packed);
+    return;
+  }
   call_run(&k->pack_forward, &k->library, k->device, (void *[]){(void *)weight, base});
   if (conv.bias) memcpy(base + k->bias_offset, bias, (size_t)conv.out_channels * sizeof(float));
   if (!k->plan.backward || !k->plan.dx) return;
@@ -189,6 +197,10 @@ void conv2d_forward_cpu(Conv2dKernel *k, const void *packed, const void *x, cons
                         void *y, void *scratch)
 {
   char *base = (char *)packed;
+  if (k->winograd != NULL) {
+    winograd_forward(k->winograd, packed, x, add, y, scratch);
+    return;
+  }
   if (k->plan.conv.add && add != y) memcpy(y, add, shape_bytes(k->plan.y));
   void *src = (void *)x;
   if (k->plan.conv.bias)

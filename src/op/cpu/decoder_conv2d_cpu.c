@@ -6,6 +6,7 @@
 #include "op/relu_element.h"
 #include "span.h"
 #include "weights_cpu.h"
+#include "winograd_cpu.h"
 
 /* The enlarged image is never made: its part of the convolution is a transposed 4 x 4 one of stride
  * 2 of the small image (see the contract), to which the skip's part is added. */
@@ -22,6 +23,7 @@ struct DecoderConv2dKernel {
   OneDnn library;
   Part a;
   Part skip;
+  Winograd *skip_winograd; /* where that is the faster way for the skip's part */
   size_t bias_offset;
   size_t dweight_offset; /* in scratch: the plain gradient of a's 4 x 4 weights */
   size_t dbias_offset;   /* in scratch */
@@ -83,6 +85,35 @@ static dnnl_memory_desc_t skip_weights(const DecoderConv2dKernel *k)
                                 9 * (int64_t)all_channels(k), 9);
 }
 
+/* The skip's part as a convolution of its own that adds to y. */
+static Conv2dPlan skip_plan(const DecoderConv2dKernel *k)
+{
+  const DecoderConv2d conv = k->plan.conv;
+  return (Conv2dPlan){.conv = {.in_channels = conv.skip_channels,
+                               .out_channels = conv.out_channels,
+                               .kernel_height = 3,
+                               .kernel_width = 3,
+                               .stride = 1,
+                               .pad = 1,
+                               .dilation = 1,
+                               .groups = 1,
+                               .bias = conv.bias,
+                               .add = true,
+                               .relu = conv.relu},
+                      .x = part_shape(k->plan.skip, conv.skip_channels),
+                      .y = k->plan.y,
+                      .backward = k->plan.backward};
+}
+
+static Status open_winograd(DecoderConv2dKernel *k, const Conv2dPlan *plan, OpBytes *bytes)
+{
+  OpBytes wanted = {0};
+  TRY(winograd_open(k->device, plan, &k->skip_winograd, &wanted));
+  k->skip.forward_offset = take(&bytes->packed, wanted.packed);
+  if (wanted.scratch > bytes->scratch) bytes->scratch = wanted.scratch;
+  return STATUS_OK;
+}
+
 /* The transposed part comes first: the library adds in its convolutions at full speed, in its
  * transposed ones it does not. */
 static Status open_forward(DecoderConv2dKernel *k, OpBytes *bytes)
@@ -98,6 +129,8 @@ static Status open_forward(DecoderConv2dKernel *k, OpBytes *bytes)
   k->a.plain_offset = take(&bytes->packed, dnnl_memory_desc_get_size(&plain_a));
   k->a.forward_offset = take(&bytes->packed, dnnl_memory_desc_get_size(&packed));
   if (conv.skip_channels == 0) return STATUS_OK;
+  const Conv2dPlan plan_of_skip = skip_plan(k);
+  if (winograd_suits(&plan_of_skip)) return open_winograd(k, &plan_of_skip, bytes);
 
   Convolution of_skip = conv_of_skip(k, CONVOLUTION_FORWARD);
   of_skip.bias = conv.bias;
@@ -217,6 +250,7 @@ void decoder_conv2d_close_cpu(DecoderConv2dKernel *k)
   if (k == NULL) return;
   close_part(&k->a);
   close_part(&k->skip);
+  winograd_close(k->skip_winograd);
   onednn_close(&k->library);
   memory_free(k);
 }
@@ -243,6 +277,11 @@ void decoder_conv2d_pack_cpu(DecoderConv2dKernel *k, const float *weight, const 
   run(k, &k->a.pack_forward, plain_a, base + k->a.forward_offset, NULL);
   if (k->plan.backward) run(k, &k->a.pack_backward, plain_a, base + k->a.backward_offset, NULL);
   if (conv.skip_channels == 0) return;
+  if (k->skip_winograd != NULL) {
+    winograd_pack(k->skip_winograd, of_skip, 9 * (int64_t)all_channels(k), bias,
+                  base + k->skip.forward_offset);
+    return;
+  }
 
   run(k, &k->skip.pack_forward, (void *)of_skip, base + k->skip.forward_offset, NULL);
   if (!k->plan.backward) return;
@@ -289,7 +328,9 @@ void decoder_conv2d_forward_cpu(DecoderConv2dKernel *k, const void *packed, cons
       finish_without_skip(k, (const float *)(void *)bias, y);
     return;
   }
-  if (k->plan.conv.bias)
+  if (k->skip_winograd != NULL)
+    winograd_forward(k->skip_winograd, base + k->skip.forward_offset, skip, y, y, scratch);
+  else if (k->plan.conv.bias)
     call_run(&k->skip.forward, &k->library, k->device,
              (void *[]){(void *)skip, base + k->skip.forward_offset, bias, y});
   else

@@ -92,19 +92,30 @@ void upsample_nearest_backward_cpu(Device *device, Shape x_shape, void *dx, Shap
       }
 }
 
+VECTORIZED static void normalize_pixels(int64_t count, int32_t bands, const float *restrict x,
+                                        const uint8_t *valid, const float *restrict mean,
+                                        const float *restrict inverse_std, int32_t channels,
+                                        float *restrict y)
+{
+  for (int64_t p = 0; p < count; ++p)
+    for (int32_t b = 0; b < bands; ++b)
+      y[p * channels + b] = normalize_element(x[p * bands + b], valid == NULL || valid[p] != 0,
+                                              mean[b], inverse_std[b]);
+}
+
 void normalize_cpu(Device *device, Shape x_shape, const void *x, const uint8_t *valid,
                    const float *mean, const float *inverse_std, Shape y_shape, void *y)
 {
-  const int32_t bands = x_shape.channels;
-#pragma omp parallel for
-  for (int64_t pixel = 0; pixel < shape_pixels(x_shape); ++pixel)
-    for (int32_t c = 0; c < bands; c += SPAN_MOST) {
-      float buffer[SPAN_MOST], values[SPAN_MOST];
-      const int32_t count = bands - c < SPAN_MOST ? bands - c : SPAN_MOST;
-      const float *part = span_load(x_shape.element, x, pixel * bands + c, count, buffer);
-      for (int32_t b = 0; b < count; ++b)
-        values[b] = normalize_element(part[b], valid == NULL || valid[pixel] != 0, mean[c + b],
-                                      inverse_std[c + b]);
-      span_store(y_shape.element, y, pixel * y_shape.channels + c, count, values);
-    }
+  const int64_t pixels = shape_pixels(x_shape);
+  const int64_t span_pixels = SPAN_MOST / y_shape.channels;
+#pragma omp parallel for schedule(static)
+  for (int64_t first = 0; first < pixels; first += span_pixels) {
+    float buffer[SPAN_MOST], values[SPAN_MOST] = {0};
+    const int64_t count = pixels - first < span_pixels ? pixels - first : span_pixels;
+    const float *part =
+        span_load(x_shape.element, x, first * x_shape.channels, count * x_shape.channels, buffer);
+    normalize_pixels(count, x_shape.channels, part, valid == NULL ? NULL : valid + first, mean,
+                     inverse_std, y_shape.channels, values);
+    span_store(y_shape.element, y, first * y_shape.channels, count * y_shape.channels, values);
+  }
 }

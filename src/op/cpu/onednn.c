@@ -1,5 +1,6 @@
 #include "onednn.h"
 
+#include <omp.h>
 #include <string.h>
 
 #include "cpu_backend.h"
@@ -330,4 +331,92 @@ Status reorder_open(const OneDnn *library, const dnnl_memory_desc_t *from,
   TRY_ONEDNN(status, "reorder");
   TRY(call_add(call, library, DNNL_ARG_FROM, from));
   return call_add(call, library, DNNL_ARG_TO, to);
+}
+
+/* groups x C channels of tiles, as an image of rows of PRODUCT_COLUMNS. */
+static dnnl_memory_desc_t points_of(const Products *p, int64_t channels, dnnl_data_type_t type)
+{
+  const dnnl_dims_t sizes = {1, p->points * channels, p->tiles / PRODUCT_COLUMNS, PRODUCT_COLUMNS};
+  dnnl_memory_desc_t description;
+  (void)dnnl_memory_desc_init_by_tag(&description, 4, sizes, type, dnnl_acdb);
+  return description;
+}
+
+static dnnl_status_t describe_products(const OneDnn *library, const Products *p, const Geometry *g,
+                                       dnnl_primitive_desc_t *made)
+{
+  dnnl_convolution_desc_t operation;
+  dnnl_primitive_attr_t attributes;
+  dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
+      &operation, dnnl_forward_inference, dnnl_convolution_direct, &g->src, &g->weights, NULL,
+      &g->dst, g->strides, g->dilations, g->pad_before, g->pad_after);
+  if (status == dnnl_success) status = dnnl_primitive_attr_create(&attributes);
+  if (status != dnnl_success) return status;
+  status = dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user);
+  if (status == dnnl_success)
+    status = dnnl_primitive_desc_create(made, &operation, attributes, library->engine, NULL);
+  (void)dnnl_primitive_attr_destroy(attributes);
+  return status;
+}
+
+/* A primitive runs on as many threads as there were when it was made. */
+static dnnl_status_t make_products(const OneDnn *library, const Products *p, const Geometry *g,
+                                   dnnl_primitive_desc_t *made, Call *call)
+{
+  const int threads = omp_get_max_threads();
+  if (p->one_thread) omp_set_num_threads(1);
+  dnnl_status_t status = describe_products(library, p, g, made);
+  if (status == dnnl_success) status = dnnl_primitive_create(&call->primitive, *made);
+  omp_set_num_threads(threads);
+  return status;
+}
+
+static Status finish_products(const OneDnn *library, const Geometry *g, dnnl_primitive_desc_t made,
+                              Call *call, ProductBytes *bytes, dnnl_memory_desc_t *packed)
+{
+  *packed = *dnnl_primitive_desc_query_md(made, dnnl_query_weights_md, 0);
+  const dnnl_memory_desc_t *scratch =
+      dnnl_primitive_desc_query_md(made, dnnl_query_scratchpad_md, 0);
+  bytes->packed = dnnl_memory_desc_get_size(packed);
+  bytes->scratch = dnnl_memory_desc_get_size(scratch);
+  TRY(call_add(call, library, DNNL_ARG_SRC, &g->src));
+  TRY(call_add(call, library, DNNL_ARG_WEIGHTS, packed));
+  TRY(call_add(call, library, DNNL_ARG_DST, &g->dst));
+  return call_add(call, library, DNNL_ARG_SCRATCHPAD, scratch);
+}
+
+static Geometry geometry_of_products(const Products *p)
+{
+  const dnnl_data_type_t type = data_type(p->element);
+  Geometry g = {.strides = {1, 1}};
+  g.src = points_of(p, p->in_channels, type);
+  g.dst = points_of(p, p->out_channels, dnnl_f32);
+  g.weights = weights_of(p->points, p->points * p->out_channels, p->points * p->in_channels, 1, 1,
+                         type, false);
+  return g;
+}
+
+Status products_open(const OneDnn *library, const Products *products, Call *call,
+                     ProductBytes *bytes)
+{
+  const Geometry g = geometry_of_products(products);
+  dnnl_memory_desc_t packed;
+  dnnl_primitive_desc_t made = NULL;
+  Status status =
+      onednn_status(make_products(library, products, &g, &made, call), "products of tiles");
+  if (status == STATUS_OK) status = finish_products(library, &g, made, call, bytes, &packed);
+  if (made != NULL) (void)dnnl_primitive_desc_destroy(made);
+  return status;
+}
+
+Status products_pack_open(const OneDnn *library, const Products *p, Call *pack)
+{
+  const Geometry g = geometry_of_products(p);
+  const dnnl_memory_desc_t plain = weights_of(p->points, p->points * p->out_channels,
+                                              p->points * p->in_channels, 1, 1, dnnl_f32, true);
+  dnnl_primitive_desc_t made;
+  TRY_ONEDNN(describe_products(library, p, &g, &made), "products of tiles");
+  const dnnl_memory_desc_t packed = *dnnl_primitive_desc_query_md(made, dnnl_query_weights_md, 0);
+  (void)dnnl_primitive_desc_destroy(made);
+  return reorder_open(library, &plain, &packed, false, pack);
 }

@@ -69,3 +69,27 @@ dnnl_memory_desc_t onednn_strided_weights(int32_t out_channels, int32_t in_chann
 /* A reorder: from, to. add: adds to what to holds. */
 Status reorder_open(const OneDnn *library, const dnnl_memory_desc_t *from,
                     const dnnl_memory_desc_t *to, bool add, Call *call);
+
+/* For each of points: tiles x in_channels by in_channels x out_channels, as a convolution of 1 x 1
+ * with points groups: src tiles x points x in_channels, dst tiles x points x out_channels in
+ * float32, plain weights points x out_channels x in_channels. */
+typedef struct Products {
+  Element element; /* of src and the packed weights */
+  int32_t points;
+  int32_t tiles; /* a multiple of PRODUCT_COLUMNS */
+  int32_t in_channels;
+  int32_t out_channels;
+  bool one_thread; /* else all there are */
+} Products;
+
+enum { PRODUCT_COLUMNS = 16 };
+
+typedef struct ProductBytes {
+  size_t packed, scratch;
+} ProductBytes;
+
+/* Arguments of call: src, packed weights, dst, scratch. */
+Status products_open(const OneDnn *library, const Products *products, Call *call,
+                     ProductBytes *bytes);
+/* From plain float32 weights to packed ones. */
+Status products_pack_open(const OneDnn *library, const Products *products, Call *pack);

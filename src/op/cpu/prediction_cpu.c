@@ -22,12 +22,17 @@ void softmax_cpu(Device *device, Shape logits_shape, const void *logits, int32_t
 void argmax_cpu(Device *device, Shape logits_shape, const void *logits, int32_t class_count,
                 uint8_t *classes)
 {
+  const int64_t channels = logits_shape.channels;
+  const int64_t pixels = shape_pixels(logits_shape);
+  const int64_t span_pixels = SPAN_MOST / channels;
 #pragma omp parallel for schedule(static)
-  for (int64_t p = 0; p < shape_pixels(logits_shape); ++p) {
-    float buffer[CLASS_COUNT_MOST];
-    classes[p] =
-        argmax_element(class_count, span_load(logits_shape.element, logits,
-                                              p * logits_shape.channels, class_count, buffer));
+  for (int64_t first = 0; first < pixels; first += span_pixels) {
+    float buffer[SPAN_MOST];
+    const int64_t count = pixels - first < span_pixels ? pixels - first : span_pixels;
+    const float *z =
+        span_load(logits_shape.element, logits, first * channels, count * channels, buffer);
+    for (int64_t p = 0; p < count; ++p)
+      classes[first + p] = argmax_element(class_count, z + p * channels);
   }
 }
 

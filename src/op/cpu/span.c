@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "tensor/bf16.h"
+#include "bf16_cpu.h"
 
 VECTORIZED static void load_bf16(const uint16_t *restrict from, int64_t count, float *restrict to)
 {
@@ -13,6 +13,16 @@ VECTORIZED static void load_bf16(const uint16_t *restrict from, int64_t count, f
 VECTORIZED static void store_bf16(uint16_t *restrict to, int64_t count, const float *restrict from)
 {
   for (int64_t i = 0; i < count; ++i)
+    to[i] = bf16_from_f32(from[i]);
+}
+
+BF16_TARGET static void store_bf16_hardware(uint16_t *restrict to, int64_t count,
+                                            const float *restrict from)
+{
+  int64_t i = 0;
+  for (; i + BF16_LANES <= count; i += BF16_LANES)
+    bf16_round_lanes(to + i, from + i);
+  for (; i < count; ++i)
     to[i] = bf16_from_f32(from[i]);
 }
 
@@ -57,7 +67,9 @@ const float *span_load(Element element, const void *elements, int64_t first, int
 
 void span_store(Element element, void *elements, int64_t first, int64_t count, const float *values)
 {
-  if (element == ELEMENT_BF16)
+  if (element == ELEMENT_BF16 && bf16_hardware())
+    store_bf16_hardware((uint16_t *)elements + first, count, values);
+  else if (element == ELEMENT_BF16)
     store_bf16((uint16_t *)elements + first, count, values);
   else if ((float *)elements + first != values)
     memcpy((float *)elements + first, values, (size_t)count * sizeof *values);

@@ -1,0 +1,275 @@
+#include "winograd_cpu.h"
+
+#include <omp.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "onednn.h"
+#include "winograd_tile.h"
+
+/* Tiles are transformed, multiplied and transformed back in chunks. Where a layer's weights fit the
+ * cache of one core, each thread takes chunks of its own that fit there too, and never waits;
+ * elsewhere all threads share a chunk that is large enough to make reading the weights worth it.
+ * Nothing of this depends on the number of threads: sizes of chunks could show in the rounding. */
+static const int64_t own_weights_most_bytes = 2 << 20;
+static const int64_t own_chunk_bytes = 768 << 10;
+enum { SHARED_CHUNK_TILES = 256 };
+
+struct Winograd {
+  Device *device;
+  Conv2dPlan plan;
+  WinogradScheme scheme;
+  OneDnn library;
+  bool shared; /* chunks, by all threads */
+  int32_t thread_count;
+  Call *products; /* one for each thread that takes chunks of its own, or one */
+  int32_t product_count;
+  Call pack;          /* of the transformed weights */
+  size_t bias_offset; /* in packed */
+  /* In scratch, for each of products: */
+  size_t dst_offset;
+  size_t library_offset;
+  size_t stride;
+  int32_t tile_rows; /* of one image */
+  int32_t tile_columns;
+  int64_t tile_count;
+  int32_t chunk_tiles;
+  int64_t chunk_count;
+};
+
+bool winograd_suits(const Conv2dPlan *plan)
+{
+  const Conv2d c = plan->conv;
+  return !plan->backward && c.kernel_height == 3 && c.kernel_width == 3 && c.stride == 1 &&
+         c.pad == 1 && c.dilation == 1 && c.groups == 1 && c.in_channels >= 32 &&
+         c.out_channels >= 32 && c.in_channels % WINOGRAD_LANES == 0 &&
+         c.out_channels % WINOGRAD_LANES == 0 && c.in_channels <= WINOGRAD_CHANNELS_MOST;
+}
+
+static size_t aligned(size_t bytes)
+{
+  return (bytes + 63) / 64 * 64;
+}
+
+static int64_t round_up(int64_t value, int64_t multiple)
+{
+  return (value + multiple - 1) / multiple * multiple;
+}
+
+static void lay_tiles(Winograd *w)
+{
+  const Conv2d conv = w->plan.conv;
+  const int64_t element = (int64_t)element_bytes(w->plan.x.element);
+  const int64_t weights_bytes = element * w->scheme.points * conv.in_channels * conv.out_channels;
+  const int64_t tile_bytes =
+      w->scheme.points * (element * conv.in_channels + (int64_t)sizeof(float) * conv.out_channels);
+  w->shared = weights_bytes > own_weights_most_bytes;
+  w->tile_rows = (w->plan.y.height + w->scheme.outputs - 1) / w->scheme.outputs;
+  w->tile_columns = (w->plan.y.width + w->scheme.outputs - 1) / w->scheme.outputs;
+  w->tile_count = (int64_t)w->plan.y.images * w->tile_rows * w->tile_columns;
+  const int64_t most = w->shared ? SHARED_CHUNK_TILES : own_chunk_bytes / tile_bytes + 1;
+  const int64_t chunks = (w->tile_count + most - 1) / most;
+  w->chunk_tiles = (int32_t)round_up((w->tile_count + chunks - 1) / chunks, PRODUCT_COLUMNS);
+  w->chunk_count = (w->tile_count + w->chunk_tiles - 1) / w->chunk_tiles;
+}
+
+static Status open_products(Winograd *w, OpBytes *bytes)
+{
+  const Conv2d conv = w->plan.conv;
+  const Products products = {.element = w->plan.x.element,
+                             .points = w->scheme.points,
+                             .tiles = w->chunk_tiles,
+                             .in_channels = conv.in_channels,
+                             .out_channels = conv.out_channels,
+                             .one_thread = !w->shared};
+  const size_t points = (size_t)w->scheme.points * (size_t)w->chunk_tiles;
+  ProductBytes wanted = {0};
+  for (; w->product_count < (w->shared ? 1 : w->thread_count); ++w->product_count)
+    TRY(products_open(&w->library, &products, &w->products[w->product_count], &wanted));
+  TRY(products_pack_open(&w->library, &products, &w->pack));
+  w->bias_offset = aligned(wanted.packed);
+  w->dst_offset = aligned(points * (size_t)conv.in_channels * element_bytes(products.element));
+  w->library_offset = w->dst_offset + aligned(points * (size_t)conv.out_channels * sizeof(float));
+  w->stride = w->library_offset + aligned(wanted.scratch);
+  bytes->packed = w->bias_offset + aligned((size_t)conv.out_channels * sizeof(float));
+  bytes->scratch = (size_t)w->product_count * w->stride;
+  return STATUS_OK;
+}
+
+static Status fill(Winograd *w, OpBytes *bytes)
+{
+  void *memory;
+  lay_tiles(w);
+  TRY(onednn_open(&w->library));
+  TRY(memory_allocate((size_t)w->thread_count, sizeof *w->products, "convolution", &memory));
+  w->products = memory;
+  return open_products(w, bytes);
+}
+
+Status winograd_open(Device *device, const Conv2dPlan *plan, Winograd **winograd, OpBytes *bytes)
+{
+  void *memory;
+  *winograd = NULL;
+  TRY(memory_allocate(1, sizeof **winograd, "convolution", &memory));
+  Winograd *opening = memory;
+  *opening = (Winograd){.device = device,
+                        .plan = *plan,
+                        .scheme = winograd_scheme(plan->x.element),
+                        .thread_count = omp_get_max_threads()};
+  const Status status = fill(opening, bytes);
+  if (status == STATUS_OK)
+    *winograd = opening;
+  else
+    winograd_close(opening);
+  return status;
+}
+
+void winograd_close(Winograd *w)
+{
+  if (w == NULL) return;
+  for (int32_t i = 0; i <= w->product_count && i < w->thread_count && w->products != NULL; ++i)
+    call_close(&w->products[i]);
+  memory_free(w->products);
+  call_close(&w->pack);
+  onednn_close(&w->library);
+  memory_free(w);
+}
+
+void winograd_pack(Winograd *w, const float *weight, int64_t out_stride, const float *bias,
+                   void *packed)
+{
+  const Conv2d conv = w->plan.conv;
+  const int64_t plane = (int64_t)conv.in_channels * conv.out_channels;
+  void *memory;
+  const Status status = memory_allocate((size_t)plane * (size_t)w->scheme.points, sizeof(float),
+                                        "transformed weights", &memory);
+  if (status != STATUS_OK) {
+    device_fail(w->device, status);
+    return;
+  }
+#pragma omp parallel for
+  for (int32_t o = 0; o < conv.out_channels; ++o)
+    for (int32_t i = 0; i < conv.in_channels; ++i)
+      winograd_filter(w->scheme, weight + o * out_stride + 9 * (int64_t)i,
+                      (float *)memory + (int64_t)o * conv.in_channels + i, plane);
+  call_run(&w->pack, &w->library, w->device, (void *[]){memory, packed});
+  memory_free(memory);
+  if (conv.bias)
+    memcpy((char *)packed + w->bias_offset, bias, (size_t)conv.out_channels * sizeof(float));
+}
+
+/* Where a tile's result begins. */
+typedef struct Place {
+  int64_t image;
+  int32_t row, column;
+} Place;
+
+static Place place_of(const Winograd *w, int64_t tile)
+{
+  const int64_t row = tile / w->tile_columns;
+  return (Place){.image = row / w->tile_rows,
+                 .row = (int32_t)(row % w->tile_rows) * w->scheme.outputs,
+                 .column = (int32_t)(tile % w->tile_columns) * w->scheme.outputs};
+}
+
+/* side x side pixels of an image, from a place on; those beyond it are outside's. */
+static void find_pixels(Shape shape, const void *memory, Place from, int side, const void *outside,
+                        const void **pixels)
+{
+  const int64_t pixel_bytes = (int64_t)shape.channels * (int64_t)element_bytes(shape.element);
+  for (int i = 0; i < side; ++i)
+    for (int j = 0; j < side; ++j) {
+      const int32_t row = from.row + i;
+      const int32_t column = from.column + j;
+      const bool inside = from.image < shape.images && row >= 0 && row < shape.height &&
+                          column >= 0 && column < shape.width;
+      const int64_t pixel = (from.image * shape.height + row) * shape.width + column;
+      pixels[side * i + j] = inside ? (const char *)memory + pixel * pixel_bytes : outside;
+    }
+}
+
+/* One run over the image. */
+typedef struct Run {
+  const void *packed, *x, *add;
+  void *y;
+  WinogradFinish finish;
+} Run;
+
+/* Tile index of a chunk, behind the last image too: those are zeros. */
+static void transform_tile(const Winograd *w, const Run *run, int64_t chunk, int32_t index,
+                           void *transformed)
+{
+  const Shape shape = w->plan.x;
+  const int64_t tile_bytes =
+      w->scheme.points * (int64_t)shape.channels * (int64_t)element_bytes(shape.element);
+  const void *pixels[WINOGRAD_POINTS_MOST];
+  Place place = place_of(w, chunk * w->chunk_tiles + index);
+  --place.row;
+  --place.column;
+  find_pixels(shape, run->x, place, w->scheme.side, winograd_zeros(), pixels);
+  winograd_input(shape.element, pixels, shape.channels, (char *)transformed + index * tile_bytes);
+}
+
+static void restore_tile(const Winograd *w, const Run *run, int64_t chunk, int32_t index,
+                         const float *products)
+{
+  const Shape shape = w->plan.y;
+  const int64_t tile = chunk * w->chunk_tiles + index;
+  if (tile >= w->tile_count) return;
+  const void *residuals[WINOGRAD_POINTS_MOST], *pixels[WINOGRAD_POINTS_MOST];
+  const Place place = place_of(w, tile);
+  find_pixels(shape, run->y, place, w->scheme.outputs, NULL, pixels);
+  if (run->finish.add) find_pixels(shape, run->add, place, w->scheme.outputs, NULL, residuals);
+  winograd_output(shape.element, products + index * (int64_t)w->scheme.points * shape.channels,
+                  shape.channels, run->finish, residuals, (void *const *)pixels);
+}
+
+static void multiply(const Winograd *w, const Run *run, int product, char *scratch)
+{
+  call_run(&w->products[product], &w->library, w->device,
+           (void *[]){scratch, (void *)run->packed, scratch + w->dst_offset,
+                      scratch + w->library_offset});
+}
+
+static void run_chunk_alone(const Winograd *w, const Run *run, int64_t chunk, int thread,
+                            char *scratch)
+{
+  for (int32_t i = 0; i < w->chunk_tiles; ++i)
+    transform_tile(w, run, chunk, i, scratch);
+  multiply(w, run, thread, scratch);
+  for (int32_t i = 0; i < w->chunk_tiles; ++i)
+    restore_tile(w, run, chunk, i, (const float *)(const void *)(scratch + w->dst_offset));
+}
+
+static void run_chunk_together(const Winograd *w, const Run *run, int64_t chunk, char *scratch)
+{
+#pragma omp parallel for schedule(static)
+  for (int32_t i = 0; i < w->chunk_tiles; ++i)
+    transform_tile(w, run, chunk, i, scratch);
+  multiply(w, run, 0, scratch);
+#pragma omp parallel for schedule(static)
+  for (int32_t i = 0; i < w->chunk_tiles; ++i)
+    restore_tile(w, run, chunk, i, (const float *)(const void *)(scratch + w->dst_offset));
+}
+
+void winograd_forward(Winograd *w, const void *packed, const void *x, const void *add, void *y,
+                      void *scratch)
+{
+  const Conv2d conv = w->plan.conv;
+  const void *bias = (const char *)packed + w->bias_offset;
+  const Run run = {.packed = packed,
+                   .x = x,
+                   .add = add,
+                   .y = y,
+                   .finish = {.bias = conv.bias ? bias : NULL, .add = conv.add, .relu = conv.relu}};
+  if (w->shared) {
+    for (int64_t chunk = 0; chunk < w->chunk_count; ++chunk)
+      run_chunk_together(w, &run, chunk, scratch);
+    return;
+  }
+#pragma omp parallel for schedule(dynamic) num_threads(w->thread_count)
+  for (int64_t chunk = 0; chunk < w->chunk_count; ++chunk) {
+    const int thread = omp_get_thread_num();
+    run_chunk_alone(w, &run, chunk, thread, (char *)scratch + (size_t)thread * w->stride);
+  }
+}
