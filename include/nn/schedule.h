@@ -9,9 +9,10 @@
  *   constant    rate
  *   cosine      rate (1 + cos(pi t)) / 2 over the steps after the warm-up, t from 0 to 1
  *   one_cycle   30 % of the steps from rate / 25 up to rate, the rest down to rate / 250000, both
- * along a half cosine; the momentum from 0.95 to 0.85 and back (Smith and Topin,
- * "Super-convergence", 2018; as PyTorch's OneCycleLR) warm-up     the first steps rise evenly from
- * rate / (steps of warm-up) to rate; one_cycle has its own and takes none */
+ *               along a half cosine; the momentum from 0.95 to 0.85 and back (Smith and Topin,
+ *               "Super-convergence", 2018; as PyTorch's OneCycleLR)
+ *   warm-up     the first steps rise evenly from rate / (steps of warm-up) to rate; one_cycle has
+ *               its own and takes none */
 typedef enum ScheduleKind { SCHEDULE_CONSTANT, SCHEDULE_COSINE, SCHEDULE_ONE_CYCLE } ScheduleKind;
 #define SCHEDULE_CHOICES "constant|cosine|one_cycle"
 
