@@ -35,7 +35,8 @@ typedef struct Trainer {
   Network *tester;  /* validates, with folded norms */
   Feed feed, test_feed;
   SegmentationLoss loss;
-  double means[NORMALIZE_CHANNELS_MOST], standard_deviations[NORMALIZE_CHANNELS_MOST]; /* of the bands, in the raster's values */
+  double means[NORMALIZE_CHANNELS_MOST],
+      standard_deviations[NORMALIZE_CHANNELS_MOST]; /* of the bands, in the raster's values */
 
   float *device_means, *device_inverse_stds, *device_class_weights;
   float *device_sums;

@@ -59,7 +59,7 @@ void batch_norm2d_close_cpu(BatchNorm2dKernel *kernel)
 
 /* Adds up two sums per channel, in double between spans and in float32 within one. */
 typedef void SumSpan(const BatchNorm2dKernel *k, int64_t first_pixel, int64_t pixel_count,
-                     const void *const *inputs, float *first, float *second);
+                     const void *inputs, float *first, float *second);
 
 VECTORIZED static void add_to_doubles(double *restrict totals, const float *restrict values,
                                       int64_t count)
@@ -69,7 +69,7 @@ VECTORIZED static void add_to_doubles(double *restrict totals, const float *rest
 }
 
 static void sum_chunk(const BatchNorm2dKernel *k, int64_t chunk, SumSpan *sum_span,
-                      const void *const *inputs, double *totals)
+                      const void *inputs, double *totals)
 {
   const int32_t channels = k->plan.norm.channels;
   const int64_t spans = (k->pixels + k->span_pixels - 1) / k->span_pixels;
@@ -86,7 +86,7 @@ static void sum_chunk(const BatchNorm2dKernel *k, int64_t chunk, SumSpan *sum_sp
 
 /* The totals of all chunks, in their order: totals[0 … channels - 1] the first sums, then the
  * second. */
-static double *sum_all(const BatchNorm2dKernel *k, SumSpan *sum_span, const void *const *inputs,
+static double *sum_all(const BatchNorm2dKernel *k, SumSpan *sum_span, const void *inputs,
                        void *scratch)
 {
   const int32_t pair = 2 * k->plan.norm.channels;
@@ -113,15 +113,20 @@ VECTORIZED static void moments(const float *restrict x, const float *restrict sh
     }
 }
 
-/* inputs: x, shift */
+typedef struct Shifted {
+  const void *x;
+  const float *shift;
+} Shifted;
+
 static void sum_moments(const BatchNorm2dKernel *k, int64_t first_pixel, int64_t pixel_count,
-                        const void *const *inputs, float *first, float *second)
+                        const void *inputs, float *first, float *second)
 {
   const int64_t channels = k->plan.norm.channels;
+  const Shifted *shifted = inputs;
   float buffer[SPAN_MOST];
-  const float *x = span_load(k->plan.x.element, inputs[0], first_pixel * channels,
+  const float *x = span_load(k->plan.x.element, shifted->x, first_pixel * channels,
                              pixel_count * channels, buffer);
-  moments(x, inputs[1], pixel_count, channels, first, second);
+  moments(x, shifted->shift, pixel_count, channels, first, second);
 }
 
 VECTORIZED static void normalise(const float *restrict x, const float *restrict mean,
@@ -204,8 +209,7 @@ void batch_norm2d_forward_cpu(BatchNorm2dKernel *k, BatchNorm2dParameters parame
   if (k->plan.norm.frozen) {
     take_running(k, parameters, statistics);
   } else {
-    const double *totals =
-        sum_all(k, sum_moments, (const void *[]){x, parameters.running_mean}, scratch);
+    const double *totals = sum_all(k, sum_moments, &(Shifted){x, parameters.running_mean}, scratch);
     take_statistics(k, parameters, totals, k->pixels, statistics);
   }
   const float *scale = scale_of(k, parameters.weight, statistics.rstd, scratch);
@@ -215,8 +219,7 @@ void batch_norm2d_forward_cpu(BatchNorm2dKernel *k, BatchNorm2dParameters parame
 void batch_norm2d_sums_cpu(BatchNorm2dKernel *k, BatchNorm2dParameters parameters, const void *x,
                            float *sums, void *scratch)
 {
-  const double *totals =
-      sum_all(k, sum_moments, (const void *[]){x, parameters.running_mean}, scratch);
+  const double *totals = sum_all(k, sum_moments, &(Shifted){x, parameters.running_mean}, scratch);
   for (int32_t i = 0; i < 2 * k->plan.norm.channels; ++i)
     sums[i] = (float)totals[i];
 }
@@ -234,22 +237,50 @@ void batch_norm2d_forward_from_sums_cpu(BatchNorm2dKernel *k, BatchNorm2dParamet
   apply(k, statistics.mean, scale, parameters.bias, x, add, y);
 }
 
-VECTORIZED static void mask_by_relu(const float *restrict y, const float *restrict dy,
-                                    int64_t count, float *restrict dz)
+/* What the gradient is taken from. Without a residual, what relu let through is known from x again,
+ * and y need not be read: a third of the memory. */
+typedef struct Behind {
+  const void *x, *y, *dy;
+  const float *mean, *rstd;
+  const float *scale, *bias; /* NULL: not at hand, take y */
+} Behind;
+
+VECTORIZED static void mask_by_output(const float *restrict y, const float *restrict dy,
+                                      int64_t count, float *restrict dz)
 {
   for (int64_t i = 0; i < count; ++i)
     dz[i] = relu_gradient_element(y[i], dy[i]);
 }
 
-/* The gradient behind relu: in buffer, or dy itself. */
-static const float *gradient_behind(const BatchNorm2dKernel *k, const void *y, const void *dy,
-                                    int64_t start, int64_t count, float *buffer)
+VECTORIZED static void mask_by_input(const float *restrict x, const float *restrict dy,
+                                     const Behind *b, int64_t pixels, int64_t channels,
+                                     float *restrict dz)
+{
+  const float *restrict mean = b->mean;
+  const float *restrict scale = b->scale;
+  const float *restrict bias = b->bias;
+  for (int64_t p = 0; p < pixels; ++p)
+    for (int64_t c = 0; c < channels; ++c) {
+      const int64_t i = p * channels + c;
+      dz[i] = relu_gradient_element(batch_norm2d_element(x[i], mean[c], scale[c], bias[c]), dy[i]);
+    }
+}
+
+/* The gradient behind relu: in buffer, or dy itself. x: of the same pixels, in float32. */
+static const float *gradient_behind(const BatchNorm2dKernel *k, const Behind *b, const float *x,
+                                    int64_t first_pixel, int64_t pixels, float *buffer)
 {
   const Element element = k->plan.x.element;
-  if (!k->plan.norm.relu) return span_load(element, dy, start, count, buffer);
+  const int64_t channels = k->plan.norm.channels;
+  const int64_t start = first_pixel * channels;
+  const int64_t count = pixels * channels;
+  if (!k->plan.norm.relu) return span_load(element, b->dy, start, count, buffer);
   float output[SPAN_MOST], gradient[SPAN_MOST];
-  mask_by_relu(span_load(element, y, start, count, output),
-               span_load(element, dy, start, count, gradient), count, buffer);
+  const float *dy = span_load(element, b->dy, start, count, gradient);
+  if (k->plan.norm.add || b->scale == NULL)
+    mask_by_output(span_load(element, b->y, start, count, output), dy, count, buffer);
+  else
+    mask_by_input(x, dy, b, pixels, channels, buffer);
   return buffer;
 }
 
@@ -266,17 +297,16 @@ VECTORIZED static void gradient_sums(const float *restrict x, const float *restr
     }
 }
 
-/* inputs: x, y, dy, mean, rstd */
 static void sum_gradients(const BatchNorm2dKernel *k, int64_t first_pixel, int64_t pixel_count,
-                          const void *const *inputs, float *first, float *second)
+                          const void *inputs, float *first, float *second)
 {
+  const Behind *b = inputs;
   const int64_t channels = k->plan.norm.channels;
-  const int64_t start = first_pixel * channels;
-  const int64_t count = pixel_count * channels;
   float buffer[SPAN_MOST], masked[SPAN_MOST];
-  const float *x = span_load(k->plan.x.element, inputs[0], start, count, buffer);
-  const float *dz = gradient_behind(k, inputs[1], inputs[2], start, count, masked);
-  gradient_sums(x, dz, inputs[3], inputs[4], pixel_count, channels, first, second);
+  const float *x =
+      span_load(k->plan.x.element, b->x, first_pixel * channels, pixel_count * channels, buffer);
+  const float *dz = gradient_behind(k, b, x, first_pixel, pixel_count, masked);
+  gradient_sums(x, dz, b->mean, b->rstd, pixel_count, channels, first, second);
 }
 
 /* Per-channel constants of the gradient of x. */
@@ -296,8 +326,8 @@ VECTORIZED static void gradient_of_x(const float *restrict x, const float *restr
     }
 }
 
-static void apply_gradient(const BatchNorm2dKernel *k, Slopes slopes, const void *x, const void *y,
-                           const void *dy, void *dx, void *dadd, Write write_dadd)
+static void apply_gradient(const BatchNorm2dKernel *k, Slopes slopes, const Behind *b, void *dx,
+                           void *dadd, Write write_dadd)
 {
   const int64_t channels = k->plan.norm.channels;
   const Element element = k->plan.x.element;
@@ -307,9 +337,9 @@ static void apply_gradient(const BatchNorm2dKernel *k, Slopes slopes, const void
     const int64_t pixels = k->pixels - first < k->span_pixels ? k->pixels - first : k->span_pixels;
     const int64_t start = first * channels;
     const int64_t count = pixels * channels;
-    const float *dz = gradient_behind(k, y, dy, start, count, masked);
-    gradient_of_x(span_load(element, x, start, count, buffer), dz, slopes, pixels, channels,
-                  result);
+    const float *x = span_load(element, b->x, start, count, buffer);
+    const float *dz = gradient_behind(k, b, x, first, pixels, masked);
+    gradient_of_x(x, dz, slopes, pixels, channels, result);
     if (k->plan.norm.add) {
       memcpy(buffer, dz, (size_t)count * sizeof *dz);
       span_write(element, dadd, start, count, buffer, write_dadd == WRITE_ADD);
@@ -338,10 +368,16 @@ void batch_norm2d_backward_cpu(BatchNorm2dKernel *k, BatchNorm2dParameters param
   const int32_t channels = k->plan.norm.channels;
   const Saved statistics = saved_of(k, saved);
   const Slopes slopes = slopes_of(k, parameters.weight, statistics, scratch);
+  const Behind behind = {.x = x,
+                         .y = y,
+                         .dy = dy,
+                         .mean = statistics.mean,
+                         .rstd = statistics.rstd,
+                         .scale = slopes.scale,
+                         .bias = parameters.bias};
   memset(slopes.mean_dz, 0, 2 * (size_t)channels * sizeof *slopes.mean_dz);
   if (!k->plan.norm.frozen) {
-    const double *totals = sum_all(
-        k, sum_gradients, (const void *[]){x, y, dy, statistics.mean, statistics.rstd}, scratch);
+    const double *totals = sum_all(k, sum_gradients, &behind, scratch);
     for (int32_t c = 0; c < channels; ++c) {
       dbias[c] += (float)totals[c];
       dweight[c] += (float)totals[channels + c];
@@ -349,7 +385,7 @@ void batch_norm2d_backward_cpu(BatchNorm2dKernel *k, BatchNorm2dParameters param
       slopes.mean_dz_xhat[c] = (float)(totals[channels + c] / (double)k->pixels);
     }
   }
-  apply_gradient(k, slopes, x, y, dy, dx, dadd, write_dadd);
+  apply_gradient(k, slopes, &behind, dx, dadd, write_dadd);
 }
 
 void batch_norm2d_backward_sums_cpu(BatchNorm2dKernel *k, const void *x, const void *y,
@@ -358,8 +394,9 @@ void batch_norm2d_backward_sums_cpu(BatchNorm2dKernel *k, const void *x, const v
 {
   const int32_t channels = k->plan.norm.channels;
   const Saved statistics = saved_of(k, saved);
-  const double *totals = sum_all(
-      k, sum_gradients, (const void *[]){x, y, dy, statistics.mean, statistics.rstd}, scratch);
+  const Behind behind = {
+      .x = x, .y = y, .dy = dy, .mean = statistics.mean, .rstd = statistics.rstd};
+  const double *totals = sum_all(k, sum_gradients, &behind, scratch);
   for (int32_t c = 0; c < channels; ++c) {
     dbias[c] += (float)totals[c];
     dweight[c] += (float)totals[channels + c];
@@ -374,10 +411,13 @@ void batch_norm2d_backward_from_sums_cpu(BatchNorm2dKernel *k, BatchNorm2dParame
                                          void *dadd, Write write_dadd, void *scratch)
 {
   const int32_t channels = k->plan.norm.channels;
-  const Slopes slopes = slopes_of(k, parameters.weight, saved_of(k, saved), scratch);
+  const Saved statistics = saved_of(k, saved);
+  const Slopes slopes = slopes_of(k, parameters.weight, statistics, scratch);
+  const Behind behind = {
+      .x = x, .y = y, .dy = dy, .mean = statistics.mean, .rstd = statistics.rstd};
   for (int32_t c = 0; c < channels; ++c) {
     slopes.mean_dz[c] = sums[c] / (float)count_all_ranks;
     slopes.mean_dz_xhat[c] = sums[channels + c] / (float)count_all_ranks;
   }
-  apply_gradient(k, slopes, x, y, dy, dx, dadd, write_dadd);
+  apply_gradient(k, slopes, &behind, dx, dadd, write_dadd);
 }

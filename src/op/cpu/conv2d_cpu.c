@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "cpu_backend.h"
 #include "onednn.h"
-#include "weights_cpu.h"
+#include "packed_weights.h"
 #include "winograd_cpu.h"
 
 /* Gradients of x at stride 1 are a forward convolution with turned weights: the library's forward
@@ -15,19 +15,17 @@ struct Conv2dKernel {
   OneDnn library;
 
   Call forward;
-  Call pack_forward;
+  PackedWeights forward_weights;
   size_t bias_offset; /* all offsets in bytes of packed */
 
   bool turned;           /* the gradient of x runs forward */
   Call backward_data[2]; /* by Write */
   bool adds_in_library;  /* else WRITE_ADD goes through scratch */
-  Call pack_backward;
-  size_t plain_offset; /* turned weights, before they are packed */
+  PackedWeights backward_weights;
   size_t backward_offset;
 
   Call backward_weight;
-  Call unpack_weight; /* adds to the flat gradient */
-  size_t dweight_bytes;
+  PackedWeights gradient_weights;
   size_t dbias_offset; /* in scratch */
 };
 
@@ -58,10 +56,7 @@ static Status open_forward(Conv2dKernel *k, OpBytes *bytes)
   forward.relu = conv.relu;
   dnnl_memory_desc_t packed;
   TRY(convolution_open(&k->library, &forward, &k->forward, &packed));
-  const dnnl_memory_desc_t plain =
-      onednn_plain_weights(conv.groups, conv.out_channels, conv.in_channels, conv.kernel_height,
-                           conv.kernel_width, ELEMENT_F32);
-  TRY(reorder_open(&k->library, &plain, &packed, false, &k->pack_forward));
+  TRY(packed_weights_open(&packed, &k->forward_weights));
   k->bias_offset = aligned(dnnl_memory_desc_get_size(&packed));
   bytes->packed = k->bias_offset + aligned((size_t)conv.out_channels * sizeof(float));
   return STATUS_OK;
@@ -98,15 +93,8 @@ static Status open_backward_data(Conv2dKernel *k, OpBytes *bytes)
     TRY(convolution_open(&k->library, &gradient, &k->backward_data[WRITE_ADD], &packed_too));
     k->adds_in_library = dnnl_memory_desc_equal(&packed, &packed_too) != 0;
   }
-  const dnnl_memory_desc_t plain =
-      k->turned ? onednn_plain_weights(1, conv.in_channels, conv.out_channels, conv.kernel_height,
-                                       conv.kernel_width, k->plan.x.element)
-                : onednn_plain_weights(conv.groups, conv.out_channels, conv.in_channels,
-                                       conv.kernel_height, conv.kernel_width, ELEMENT_F32);
-  TRY(reorder_open(&k->library, &plain, &packed, false, &k->pack_backward));
-  k->plain_offset = bytes->packed;
-  k->backward_offset =
-      k->plain_offset + (k->turned ? aligned(dnnl_memory_desc_get_size(&plain)) : 0);
+  TRY(packed_weights_open(&packed, &k->backward_weights));
+  k->backward_offset = bytes->packed;
   bytes->packed = k->backward_offset + aligned(dnnl_memory_desc_get_size(&packed));
   if (!k->adds_in_library) bytes->scratch = shape_bytes(k->plan.x);
   return STATUS_OK;
@@ -119,10 +107,7 @@ static Status open_backward_weight(Conv2dKernel *k, OpBytes *bytes)
   gradient.bias = conv.bias;
   dnnl_memory_desc_t packed;
   TRY(convolution_open(&k->library, &gradient, &k->backward_weight, &packed));
-  const dnnl_memory_desc_t plain =
-      onednn_plain_weights(conv.groups, conv.out_channels, conv.in_channels, conv.kernel_height,
-                           conv.kernel_width, ELEMENT_F32);
-  TRY(reorder_open(&k->library, &packed, &plain, true, &k->unpack_weight));
+  TRY(packed_weights_open(&packed, &k->gradient_weights));
   k->dbias_offset = aligned(dnnl_memory_desc_get_size(&packed));
   const size_t wanted = k->dbias_offset + aligned((size_t)conv.out_channels * sizeof(float));
   if (wanted > bytes->scratch) bytes->scratch = wanted;
@@ -162,14 +147,32 @@ void conv2d_close_cpu(Conv2dKernel *k)
   if (k == NULL) return;
   winograd_close(k->winograd);
   call_close(&k->forward);
-  call_close(&k->pack_forward);
+  packed_weights_close(&k->forward_weights);
   call_close(&k->backward_data[WRITE_SET]);
   call_close(&k->backward_data[WRITE_ADD]);
-  call_close(&k->pack_backward);
+  packed_weights_close(&k->backward_weights);
   call_close(&k->backward_weight);
-  call_close(&k->unpack_weight);
+  packed_weights_close(&k->gradient_weights);
   onednn_close(&k->library);
   memory_free(k);
+}
+
+/* As they lie in the flat block. */
+static PlainWeights plain_weights(Conv2d conv)
+{
+  const int64_t taps = (int64_t)conv.kernel_height * conv.kernel_width;
+  const int64_t row = taps * (conv.in_channels / conv.groups);
+  return (PlainWeights){.group_stride = row * (conv.out_channels / conv.groups),
+                        .out_stride = row,
+                        .in_stride = taps};
+}
+
+/* The same for a convolution from y to x. */
+static PlainWeights turned_weights(Conv2d conv)
+{
+  const PlainWeights plain = plain_weights(conv);
+  return (PlainWeights){
+      .out_stride = plain.in_stride, .in_stride = plain.out_stride, .turned = true};
 }
 
 void conv2d_pack_cpu(Conv2dKernel *k, const float *weight, const float *bias, void *packed)
@@ -180,17 +183,12 @@ void conv2d_pack_cpu(Conv2dKernel *k, const float *weight, const float *bias, vo
     winograd_pack(k->winograd, weight, 9 * (int64_t)conv.in_channels, bias, packed);
     return;
   }
-  call_run(&k->pack_forward, &k->library, k->device, (void *[]){(void *)weight, base});
+  packed_weights_pack(&k->forward_weights, plain_weights(conv), weight, base);
   if (conv.bias) memcpy(base + k->bias_offset, bias, (size_t)conv.out_channels * sizeof(float));
-  if (!k->plan.backward || !k->plan.dx) return;
-
-  void *plain = (void *)weight;
-  if (k->turned) {
-    plain = base + k->plain_offset;
-    weights_turn(weight, conv.out_channels, conv.in_channels, 0, conv.in_channels,
-                 conv.kernel_height * conv.kernel_width, k->plan.x.element, plain);
-  }
-  call_run(&k->pack_backward, &k->library, k->device, (void *[]){plain, base + k->backward_offset});
+  if (k->plan.backward && k->plan.dx)
+    packed_weights_pack(&k->backward_weights,
+                        k->turned ? turned_weights(conv) : plain_weights(conv), weight,
+                        base + k->backward_offset);
 }
 
 void conv2d_forward_cpu(Conv2dKernel *k, const void *packed, const void *x, const void *add,
@@ -234,7 +232,8 @@ void conv2d_backward_weight_cpu(Conv2dKernel *k, const void *x, const void *dy, 
     call_run(&k->backward_weight, &k->library, k->device, (void *[]){src, gradient, base, bias});
   else
     call_run(&k->backward_weight, &k->library, k->device, (void *[]){src, gradient, base});
-  call_run(&k->unpack_weight, &k->library, k->device, (void *[]){base, dweight});
+  packed_weights_unpack(&k->gradient_weights, (const float *)scratch, plain_weights(k->plan.conv),
+                        true, dweight);
   for (int32_t o = 0; k->plan.conv.bias && o < k->plan.conv.out_channels; ++o)
     dbias[o] += bias[o];
 }

@@ -4,6 +4,7 @@
 #include "cpu_backend.h"
 #include "onednn.h"
 #include "op/relu_element.h"
+#include "packed_weights.h"
 #include "span.h"
 #include "weights_cpu.h"
 #include "winograd_cpu.h"
@@ -11,10 +12,11 @@
 /* The enlarged image is never made: its part of the convolution is a transposed 4 x 4 one of stride
  * 2 of the small image (see the contract), to which the skip's part is added. */
 typedef struct Part {
-  Call forward, pack_forward;
-  Call backward_data[2], pack_backward; /* by Write */
-  Call backward_weight, unpack_weight;
-  size_t forward_offset, plain_offset, backward_offset; /* in packed, bytes */
+  Call forward;
+  Call backward_data[2]; /* by Write */
+  Call backward_weight;
+  PackedWeights forward_weights, backward_weights, gradient_weights;
+  size_t forward_offset, backward_offset; /* in packed, bytes */
 } Part;
 
 struct DecoderConv2dKernel {
@@ -24,6 +26,7 @@ struct DecoderConv2dKernel {
   Part a;
   Part skip;
   Winograd *skip_winograd; /* where that is the faster way for the skip's part */
+  size_t plain_offset;     /* in packed: a's 4 x 4 weights */
   size_t bias_offset;
   size_t dweight_offset; /* in scratch: the plain gradient of a's 4 x 4 weights */
   size_t dbias_offset;   /* in scratch */
@@ -78,11 +81,31 @@ static int32_t all_channels(const DecoderConv2dKernel *k)
   return k->plan.conv.a_channels + k->plan.conv.skip_channels;
 }
 
-/* The skip's weights, inside those of both. */
-static dnnl_memory_desc_t skip_weights(const DecoderConv2dKernel *k)
+/* a's 4 x 4 weights, and those of the gradient of a. */
+static PlainWeights weights_of_a(const DecoderConv2dKernel *k)
 {
-  return onednn_strided_weights(k->plan.conv.out_channels, k->plan.conv.skip_channels, 3,
-                                9 * (int64_t)all_channels(k), 9);
+  return (PlainWeights){.out_stride = 16 * (int64_t)k->plan.conv.a_channels, .in_stride = 16};
+}
+
+static PlainWeights gradient_weights_of_a(const DecoderConv2dKernel *k)
+{
+  return (PlainWeights){.out_stride = 16, .in_stride = 16 * (int64_t)k->plan.conv.a_channels};
+}
+
+/* The skip's, inside those of both. */
+static PlainWeights weights_of_skip(const DecoderConv2dKernel *k)
+{
+  return (PlainWeights){.out_stride = 9 * (int64_t)all_channels(k), .in_stride = 9};
+}
+
+static PlainWeights gradient_weights_of_skip(const DecoderConv2dKernel *k)
+{
+  return (PlainWeights){.out_stride = 9, .in_stride = 9 * (int64_t)all_channels(k), .turned = true};
+}
+
+static size_t plain_a_bytes(const DecoderConv2dKernel *k)
+{
+  return 16 * (size_t)k->plan.conv.a_channels * (size_t)k->plan.conv.out_channels * sizeof(float);
 }
 
 /* The skip's part as a convolution of its own that adds to y. */
@@ -122,11 +145,9 @@ static Status open_forward(DecoderConv2dKernel *k, OpBytes *bytes)
   dnnl_memory_desc_t packed;
   const Convolution of_a = conv_of_a(k, TRANSPOSED_FORWARD);
   TRY(convolution_open(&k->library, &of_a, &k->a.forward, &packed));
-  const dnnl_memory_desc_t plain_a =
-      onednn_plain_weights(1, conv.out_channels, conv.a_channels, 4, 4, ELEMENT_F32);
-  TRY(reorder_open(&k->library, &plain_a, &packed, false, &k->a.pack_forward));
+  TRY(packed_weights_open(&packed, &k->a.forward_weights));
   k->bias_offset = take(&bytes->packed, (size_t)conv.out_channels * sizeof(float));
-  k->a.plain_offset = take(&bytes->packed, dnnl_memory_desc_get_size(&plain_a));
+  k->plain_offset = take(&bytes->packed, plain_a_bytes(k));
   k->a.forward_offset = take(&bytes->packed, dnnl_memory_desc_get_size(&packed));
   if (conv.skip_channels == 0) return STATUS_OK;
   const Conv2dPlan plan_of_skip = skip_plan(k);
@@ -137,16 +158,15 @@ static Status open_forward(DecoderConv2dKernel *k, OpBytes *bytes)
   of_skip.sum = true;
   of_skip.relu = conv.relu;
   TRY(convolution_open(&k->library, &of_skip, &k->skip.forward, &packed));
-  const dnnl_memory_desc_t plain_skip = skip_weights(k);
-  TRY(reorder_open(&k->library, &plain_skip, &packed, false, &k->skip.pack_forward));
+  TRY(packed_weights_open(&packed, &k->skip.forward_weights));
   k->skip.forward_offset = take(&bytes->packed, dnnl_memory_desc_get_size(&packed));
   return STATUS_OK;
 }
 
 /* Both gradients are forward convolutions, which can add to what is there; with and without that
  * they want the same weights. */
-static Status open_gradient(const DecoderConv2dKernel *k, Convolution gradient,
-                            const dnnl_memory_desc_t *plain, Part *part, OpBytes *bytes)
+static Status open_gradient(const DecoderConv2dKernel *k, Convolution gradient, Part *part,
+                            OpBytes *bytes)
 {
   dnnl_memory_desc_t packed, packed_too;
   TRY(convolution_open(&k->library, &gradient, &part->backward_data[WRITE_SET], &packed));
@@ -154,7 +174,7 @@ static Status open_gradient(const DecoderConv2dKernel *k, Convolution gradient,
   TRY(convolution_open(&k->library, &gradient, &part->backward_data[WRITE_ADD], &packed_too));
   if (!dnnl_memory_desc_equal(&packed, &packed_too))
     return status_set(STATUS_UNSUPPORTED, "oneDNN wants other weights for a convolution that adds");
-  TRY(reorder_open(&k->library, plain, &packed, false, &part->pack_backward));
+  TRY(packed_weights_open(&packed, &part->backward_weights));
   part->backward_offset = take(&bytes->packed, dnnl_memory_desc_get_size(&packed));
   return STATUS_OK;
 }
@@ -165,18 +185,13 @@ static Status open_backward_data(DecoderConv2dKernel *k, OpBytes *bytes)
   Convolution of_a = conv_of_a(k, CONVOLUTION_FORWARD);
   of_a.src = k->plan.y;
   of_a.dst = part_shape(k->plan.a, conv.a_channels);
-  const dnnl_memory_desc_t plain_a = onednn_strided_weights(conv.a_channels, conv.out_channels, 4,
-                                                            16, 16 * (int64_t)conv.a_channels);
-  TRY(open_gradient(k, of_a, &plain_a, &k->a, bytes));
+  TRY(open_gradient(k, of_a, &k->a, bytes));
   if (conv.skip_channels == 0) return STATUS_OK;
 
   Convolution of_skip = conv_of_skip(k, CONVOLUTION_FORWARD);
   of_skip.src = k->plan.y;
   of_skip.dst = part_shape(k->plan.skip, conv.skip_channels);
-  const dnnl_memory_desc_t plain_skip =
-      onednn_plain_weights(1, conv.skip_channels, conv.out_channels, 3, 3, k->plan.y.element);
-  k->skip.plain_offset = take(&bytes->packed, dnnl_memory_desc_get_size(&plain_skip));
-  return open_gradient(k, of_skip, &plain_skip, &k->skip, bytes);
+  return open_gradient(k, of_skip, &k->skip, bytes);
 }
 
 static Status open_backward_weight(DecoderConv2dKernel *k, OpBytes *bytes)
@@ -185,21 +200,18 @@ static Status open_backward_weight(DecoderConv2dKernel *k, OpBytes *bytes)
   dnnl_memory_desc_t packed;
   const Convolution of_a = conv_of_a(k, TRANSPOSED_BACKWARD_WEIGHT);
   TRY(convolution_open(&k->library, &of_a, &k->a.backward_weight, &packed));
-  const dnnl_memory_desc_t plain_a =
-      onednn_plain_weights(1, conv.out_channels, conv.a_channels, 4, 4, ELEMENT_F32);
-  TRY(reorder_open(&k->library, &packed, &plain_a, false, &k->a.unpack_weight));
+  TRY(packed_weights_open(&packed, &k->a.gradient_weights));
   size_t most = dnnl_memory_desc_get_size(&packed);
 
   if (conv.skip_channels > 0) {
     Convolution of_skip = conv_of_skip(k, CONVOLUTION_BACKWARD_WEIGHT);
     of_skip.bias = conv.bias;
     TRY(convolution_open(&k->library, &of_skip, &k->skip.backward_weight, &packed));
-    const dnnl_memory_desc_t plain_skip = skip_weights(k);
-    TRY(reorder_open(&k->library, &packed, &plain_skip, true, &k->skip.unpack_weight));
+    TRY(packed_weights_open(&packed, &k->skip.gradient_weights));
     if (dnnl_memory_desc_get_size(&packed) > most) most = dnnl_memory_desc_get_size(&packed);
   }
   (void)take(&bytes->scratch, most);
-  k->dweight_offset = take(&bytes->scratch, dnnl_memory_desc_get_size(&plain_a));
+  k->dweight_offset = take(&bytes->scratch, plain_a_bytes(k));
   k->dbias_offset = take(&bytes->scratch, (size_t)conv.out_channels * sizeof(float));
   return STATUS_OK;
 }
@@ -237,12 +249,12 @@ Status decoder_conv2d_open_cpu(Device *device, const DecoderConv2dPlan *plan,
 static void close_part(Part *part)
 {
   call_close(&part->forward);
-  call_close(&part->pack_forward);
   call_close(&part->backward_data[WRITE_SET]);
   call_close(&part->backward_data[WRITE_ADD]);
-  call_close(&part->pack_backward);
   call_close(&part->backward_weight);
-  call_close(&part->unpack_weight);
+  packed_weights_close(&part->forward_weights);
+  packed_weights_close(&part->backward_weights);
+  packed_weights_close(&part->gradient_weights);
 }
 
 void decoder_conv2d_close_cpu(DecoderConv2dKernel *k)
@@ -266,7 +278,7 @@ void decoder_conv2d_pack_cpu(DecoderConv2dKernel *k, const float *weight, const 
 {
   const DecoderConv2d conv = k->plan.conv;
   char *base = packed;
-  float *plain_a = (float *)(void *)(base + k->a.plain_offset);
+  float *plain_a = (float *)(void *)(base + k->plain_offset);
   const float *of_skip = weight + 9 * (ptrdiff_t)conv.a_channels;
   const size_t bias_bytes = (size_t)conv.out_channels * sizeof(float);
   if (conv.bias)
@@ -274,8 +286,10 @@ void decoder_conv2d_pack_cpu(DecoderConv2dKernel *k, const float *weight, const 
   else
     memset(base + k->bias_offset, 0, bias_bytes);
   weights_enlarge(weight, conv.out_channels, all_channels(k), conv.a_channels, plain_a);
-  run(k, &k->a.pack_forward, plain_a, base + k->a.forward_offset, NULL);
-  if (k->plan.backward) run(k, &k->a.pack_backward, plain_a, base + k->a.backward_offset, NULL);
+  packed_weights_pack(&k->a.forward_weights, weights_of_a(k), plain_a, base + k->a.forward_offset);
+  if (k->plan.backward)
+    packed_weights_pack(&k->a.backward_weights, gradient_weights_of_a(k), plain_a,
+                        base + k->a.backward_offset);
   if (conv.skip_channels == 0) return;
   if (k->skip_winograd != NULL) {
     winograd_pack(k->skip_winograd, of_skip, 9 * (int64_t)all_channels(k), bias,
@@ -283,11 +297,11 @@ void decoder_conv2d_pack_cpu(DecoderConv2dKernel *k, const float *weight, const 
     return;
   }
 
-  run(k, &k->skip.pack_forward, (void *)of_skip, base + k->skip.forward_offset, NULL);
-  if (!k->plan.backward) return;
-  weights_turn(weight, conv.out_channels, all_channels(k), conv.a_channels, conv.skip_channels, 9,
-               k->plan.y.element, base + k->skip.plain_offset);
-  run(k, &k->skip.pack_backward, base + k->skip.plain_offset, base + k->skip.backward_offset, NULL);
+  packed_weights_pack(&k->skip.forward_weights, weights_of_skip(k), of_skip,
+                      base + k->skip.forward_offset);
+  if (k->plan.backward)
+    packed_weights_pack(&k->skip.backward_weights, gradient_weights_of_skip(k), of_skip,
+                        base + k->skip.backward_offset);
 }
 
 VECTORIZED static void add_bias(const float *restrict bias, int64_t pixels, int64_t channels,
@@ -369,7 +383,7 @@ void decoder_conv2d_backward_weight_cpu(DecoderConv2dKernel *k, const void *a, c
   float *plain_a = (float *)(void *)(base + k->dweight_offset);
   float *bias = (float *)(void *)(base + k->dbias_offset);
   run(k, &k->a.backward_weight, (void *)a, (void *)dy, base);
-  run(k, &k->a.unpack_weight, base, plain_a, NULL);
+  packed_weights_unpack(&k->a.gradient_weights, scratch, weights_of_a(k), false, plain_a);
   weights_enlarge_backward(plain_a, conv.out_channels, all_channels(k), conv.a_channels, dweight);
   if (conv.skip_channels == 0) {
     if (conv.bias) add_bias_gradient(k, dy, dbias);
@@ -379,5 +393,6 @@ void decoder_conv2d_backward_weight_cpu(DecoderConv2dKernel *k, const void *a, c
            (void *[]){(void *)skip, (void *)dy, base, bias});
   for (int32_t o = 0; conv.bias && o < conv.out_channels; ++o)
     dbias[o] += bias[o];
-  run(k, &k->skip.unpack_weight, base, dweight + 9 * (ptrdiff_t)conv.a_channels, NULL);
+  packed_weights_unpack(&k->skip.gradient_weights, scratch, weights_of_skip(k), true,
+                        dweight + 9 * (ptrdiff_t)conv.a_channels);
 }

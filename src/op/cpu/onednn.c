@@ -86,35 +86,15 @@ static dnnl_memory_desc_t image(Shape shape)
   return description;
 }
 
+/* In the layout that the library likes best. */
 static dnnl_memory_desc_t weights_of(int32_t groups, int32_t out_channels, int32_t in_channels,
-                                     int32_t height, int32_t width, dnnl_data_type_t type,
-                                     bool plain)
+                                     int32_t height, int32_t width, dnnl_data_type_t type)
 {
   const dnnl_dims_t whole = {out_channels, in_channels, height, width};
   const dnnl_dims_t grouped = {groups, out_channels / groups, in_channels / groups, height, width};
   dnnl_memory_desc_t description;
-  if (groups == 1)
-    (void)dnnl_memory_desc_init_by_tag(&description, 4, whole, type,
-                                       plain ? dnnl_abcd : dnnl_format_tag_any);
-  else
-    (void)dnnl_memory_desc_init_by_tag(&description, 5, grouped, type,
-                                       plain ? dnnl_abcde : dnnl_format_tag_any);
-  return description;
-}
-
-dnnl_memory_desc_t onednn_plain_weights(int32_t groups, int32_t out_channels, int32_t in_channels,
-                                        int32_t height, int32_t width, Element element)
-{
-  return weights_of(groups, out_channels, in_channels, height, width, data_type(element), true);
-}
-
-dnnl_memory_desc_t onednn_strided_weights(int32_t out_channels, int32_t in_channels, int32_t side,
-                                          int64_t out_stride, int64_t in_stride)
-{
-  const dnnl_dims_t sizes = {out_channels, in_channels, side, side};
-  const dnnl_dims_t strides = {out_stride, in_stride, side, 1};
-  dnnl_memory_desc_t description;
-  (void)dnnl_memory_desc_init_by_strides(&description, 4, sizes, dnnl_f32, strides);
+  (void)dnnl_memory_desc_init_by_tag(&description, groups == 1 ? 4 : 5,
+                                     groups == 1 ? whole : grouped, type, dnnl_format_tag_any);
   return description;
 }
 
@@ -155,9 +135,8 @@ static Geometry geometry_of(const Convolution *c)
   const dnnl_dims_t bias_size = {c->dst.channels};
   g.src = image(c->src);
   g.dst = image(c->dst);
-  g.weights =
-      weights_of(c->groups, c->dst.channels, c->src.channels, c->kernel_height, c->kernel_width,
-                 is_of_weight(c) ? dnnl_f32 : data_type(c->src.element), false);
+  g.weights = weights_of(c->groups, c->dst.channels, c->src.channels, c->kernel_height,
+                         c->kernel_width, is_of_weight(c) ? dnnl_f32 : data_type(c->src.element));
   (void)dnnl_memory_desc_init_by_tag(&g.bias, 1, bias_size, dnnl_f32, dnnl_a);
   return g;
 }
@@ -307,32 +286,6 @@ Status convolution_open(const OneDnn *library, const Convolution *convolution, C
   return result;
 }
 
-static dnnl_status_t make_reorder(const OneDnn *library, const dnnl_memory_desc_t *from,
-                                  const dnnl_memory_desc_t *to,
-                                  const_dnnl_primitive_attr_t attributes, Call *call)
-{
-  dnnl_primitive_desc_t made;
-  dnnl_status_t status = dnnl_reorder_primitive_desc_create(&made, from, library->engine, to,
-                                                            library->engine, attributes);
-  if (status != dnnl_success) return status;
-  status = dnnl_primitive_create(&call->primitive, made);
-  (void)dnnl_primitive_desc_destroy(made);
-  return status;
-}
-
-Status reorder_open(const OneDnn *library, const dnnl_memory_desc_t *from,
-                    const dnnl_memory_desc_t *to, bool add, Call *call)
-{
-  const Convolution sum_only = {.sum = add};
-  dnnl_primitive_attr_t attributes = NULL;
-  dnnl_status_t status = make_attributes(&sum_only, &attributes);
-  if (status == dnnl_success) status = make_reorder(library, from, to, attributes, call);
-  if (attributes != NULL) (void)dnnl_primitive_attr_destroy(attributes);
-  TRY_ONEDNN(status, "reorder");
-  TRY(call_add(call, library, DNNL_ARG_FROM, from));
-  return call_add(call, library, DNNL_ARG_TO, to);
-}
-
 /* groups x C channels of tiles, as an image of rows of PRODUCT_COLUMNS. */
 static dnnl_memory_desc_t points_of(const Products *p, int64_t channels, dnnl_data_type_t type)
 {
@@ -342,7 +295,7 @@ static dnnl_memory_desc_t points_of(const Products *p, int64_t channels, dnnl_da
   return description;
 }
 
-static dnnl_status_t describe_products(const OneDnn *library, const Products *p, const Geometry *g,
+static dnnl_status_t describe_products(const OneDnn *library, const Geometry *g,
                                        dnnl_primitive_desc_t *made)
 {
   dnnl_convolution_desc_t operation;
@@ -365,20 +318,19 @@ static dnnl_status_t make_products(const OneDnn *library, const Products *p, con
 {
   const int threads = omp_get_max_threads();
   if (p->one_thread) omp_set_num_threads(1);
-  dnnl_status_t status = describe_products(library, p, g, made);
+  dnnl_status_t status = describe_products(library, g, made);
   if (status == dnnl_success) status = dnnl_primitive_create(&call->primitive, *made);
   omp_set_num_threads(threads);
   return status;
 }
 
 static Status finish_products(const OneDnn *library, const Geometry *g, dnnl_primitive_desc_t made,
-                              Call *call, ProductBytes *bytes, dnnl_memory_desc_t *packed)
+                              Call *call, dnnl_memory_desc_t *packed, size_t *scratch_bytes)
 {
   *packed = *dnnl_primitive_desc_query_md(made, dnnl_query_weights_md, 0);
   const dnnl_memory_desc_t *scratch =
       dnnl_primitive_desc_query_md(made, dnnl_query_scratchpad_md, 0);
-  bytes->packed = dnnl_memory_desc_get_size(packed);
-  bytes->scratch = dnnl_memory_desc_get_size(scratch);
+  *scratch_bytes = dnnl_memory_desc_get_size(scratch);
   TRY(call_add(call, library, DNNL_ARG_SRC, &g->src));
   TRY(call_add(call, library, DNNL_ARG_WEIGHTS, packed));
   TRY(call_add(call, library, DNNL_ARG_DST, &g->dst));
@@ -391,32 +343,20 @@ static Geometry geometry_of_products(const Products *p)
   Geometry g = {.strides = {1, 1}};
   g.src = points_of(p, p->in_channels, type);
   g.dst = points_of(p, p->out_channels, dnnl_f32);
-  g.weights = weights_of(p->points, p->points * p->out_channels, p->points * p->in_channels, 1, 1,
-                         type, false);
+  g.weights =
+      weights_of(p->points, p->points * p->out_channels, p->points * p->in_channels, 1, 1, type);
   return g;
 }
 
 Status products_open(const OneDnn *library, const Products *products, Call *call,
-                     ProductBytes *bytes)
+                     dnnl_memory_desc_t *weights, size_t *scratch_bytes)
 {
   const Geometry g = geometry_of_products(products);
-  dnnl_memory_desc_t packed;
   dnnl_primitive_desc_t made = NULL;
   Status status =
       onednn_status(make_products(library, products, &g, &made, call), "products of tiles");
-  if (status == STATUS_OK) status = finish_products(library, &g, made, call, bytes, &packed);
+  if (status == STATUS_OK)
+    status = finish_products(library, &g, made, call, weights, scratch_bytes);
   if (made != NULL) (void)dnnl_primitive_desc_destroy(made);
   return status;
-}
-
-Status products_pack_open(const OneDnn *library, const Products *p, Call *pack)
-{
-  const Geometry g = geometry_of_products(p);
-  const dnnl_memory_desc_t plain = weights_of(p->points, p->points * p->out_channels,
-                                              p->points * p->in_channels, 1, 1, dnnl_f32, true);
-  dnnl_primitive_desc_t made;
-  TRY_ONEDNN(describe_products(library, p, &g, &made), "products of tiles");
-  const dnnl_memory_desc_t packed = *dnnl_primitive_desc_query_md(made, dnnl_query_weights_md, 0);
-  (void)dnnl_primitive_desc_destroy(made);
-  return reorder_open(library, &plain, &packed, false, pack);
 }

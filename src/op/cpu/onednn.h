@@ -56,20 +56,6 @@ typedef struct Convolution {
 Status convolution_open(const OneDnn *library, const Convolution *convolution, Call *call,
                         dnnl_memory_desc_t *weights);
 
-/* What the weights are before they are packed: groups x out / groups x in / groups x height x
- * width, plain. */
-dnnl_memory_desc_t onednn_plain_weights(int32_t groups, int32_t out_channels, int32_t in_channels,
-                                        int32_t height, int32_t width, Element element);
-
-/* Plain float32 weights that are part of a larger array, or lie in it with in and out exchanged;
- * strides in elements. */
-dnnl_memory_desc_t onednn_strided_weights(int32_t out_channels, int32_t in_channels, int32_t side,
-                                          int64_t out_stride, int64_t in_stride);
-
-/* A reorder: from, to. add: adds to what to holds. */
-Status reorder_open(const OneDnn *library, const dnnl_memory_desc_t *from,
-                    const dnnl_memory_desc_t *to, bool add, Call *call);
-
 /* For each of points: tiles x in_channels by in_channels x out_channels, as a convolution of 1 x 1
  * with points groups: src tiles x points x in_channels, dst tiles x points x out_channels in
  * float32, plain weights points x out_channels x in_channels. */
@@ -84,12 +70,6 @@ typedef struct Products {
 
 enum { PRODUCT_COLUMNS = 16 };
 
-typedef struct ProductBytes {
-  size_t packed, scratch;
-} ProductBytes;
-
-/* Arguments of call: src, packed weights, dst, scratch. */
+/* Arguments of call: src, packed weights, dst, scratch. weights: the layout chosen. */
 Status products_open(const OneDnn *library, const Products *products, Call *call,
-                     ProductBytes *bytes);
-/* From plain float32 weights to packed ones. */
-Status products_pack_open(const OneDnn *library, const Products *products, Call *pack);
+                     dnnl_memory_desc_t *weights, size_t *scratch_bytes);

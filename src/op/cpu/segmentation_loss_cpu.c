@@ -12,16 +12,6 @@ size_t segmentation_loss_scratch_bytes_cpu(SegmentationLoss loss, Shape logits_s
   return CHUNKS * (size_t)segmentation_sums_count(loss.class_count) * sizeof(double);
 }
 
-/* The logits of one pixel, to be changed. */
-static void load_pixel(Shape shape, const void *logits, int64_t pixel, int32_t class_count,
-                       float *z)
-{
-  float buffer[CLASS_COUNT_MOST];
-  const float *there =
-      span_load(shape.element, logits, pixel * shape.channels, class_count, buffer);
-  memcpy(z, there, (size_t)class_count * sizeof *z);
-}
-
 static void add_pixel(SegmentationLoss loss, const float *class_weights, int32_t label, float *z,
                       double *sums)
 {
@@ -31,6 +21,27 @@ static void add_pixel(SegmentationLoss loss, const float *class_weights, int32_t
   sums[segmentation_sum_index(label, 2)] += 1;
   for (int32_t c = 0; c < loss.class_count; ++c)
     sums[segmentation_sum_index(c, 1)] += (double)z[c];
+}
+
+/* Pixels first … end - 1, a span at a time. */
+static void add_pixels(SegmentationLoss loss, const float *class_weights, Shape shape,
+                       const void *logits, const uint8_t *labels, int64_t first, int64_t end,
+                       double *sums)
+{
+  const int64_t channels = shape.channels;
+  const int64_t span_pixels = SPAN_MOST / channels;
+  for (; first < end; first += span_pixels) {
+    float buffer[SPAN_MOST];
+    const int64_t count = end - first < span_pixels ? end - first : span_pixels;
+    const float *span =
+        span_load(shape.element, logits, first * channels, count * channels, buffer);
+    for (int64_t p = 0; p < count; ++p) {
+      if (!segmentation_has_label(loss.class_count, labels[first + p])) continue;
+      float z[CLASS_COUNT_MOST];
+      memcpy(z, span + p * channels, (size_t)loss.class_count * sizeof *z);
+      add_pixel(loss, class_weights, labels[first + p], z, sums);
+    }
+  }
 }
 
 void segmentation_loss_sums_cpu(Device *device, SegmentationLoss loss, const float *class_weights,
@@ -43,12 +54,8 @@ void segmentation_loss_sums_cpu(Device *device, SegmentationLoss loss, const flo
 #pragma omp parallel for schedule(static)
   for (int64_t chunk = 0; chunk < CHUNKS; ++chunk) {
     double totals[SUMS_MOST] = {0};
-    for (int64_t p = pixels * chunk / CHUNKS; p < pixels * (chunk + 1) / CHUNKS; ++p) {
-      if (!segmentation_has_label(loss.class_count, labels[p])) continue;
-      float z[CLASS_COUNT_MOST];
-      load_pixel(logits_shape, logits, p, loss.class_count, z);
-      add_pixel(loss, class_weights, labels[p], z, totals);
-    }
+    add_pixels(loss, class_weights, logits_shape, logits, labels, pixels * chunk / CHUNKS,
+               pixels * (chunk + 1) / CHUNKS, totals);
     memcpy(chunks + chunk * count, totals, (size_t)count * sizeof *totals);
   }
   for (int64_t i = 0; i < count; ++i) {
@@ -65,11 +72,19 @@ void segmentation_loss_backward_cpu(Device *device, SegmentationLoss loss,
                                     void *dlogits)
 {
   const int64_t pixels = shape_pixels(logits_shape);
+  const int64_t channels = logits_shape.channels;
+  const int64_t span_pixels = SPAN_MOST / channels;
 #pragma omp parallel for schedule(static)
-  for (int64_t p = 0; p < pixels; ++p) {
-    float z[CLASS_COUNT_MOST + 8] = {0}; /* channels past the classes get 0 */
-    load_pixel(logits_shape, logits, p, loss.class_count, z);
-    segmentation_gradient_element(loss, class_weights, sums, scale, labels[p], z);
-    span_store(logits_shape.element, dlogits, p * logits_shape.channels, logits_shape.channels, z);
+  for (int64_t first = 0; first < pixels; first += span_pixels) {
+    float buffer[SPAN_MOST], gradients[SPAN_MOST] = {0}; /* channels past the classes get 0 */
+    const int64_t count = pixels - first < span_pixels ? pixels - first : span_pixels;
+    const float *span =
+        span_load(logits_shape.element, logits, first * channels, count * channels, buffer);
+    for (int64_t p = 0; p < count; ++p) {
+      float *z = gradients + p * channels;
+      memcpy(z, span + p * channels, (size_t)loss.class_count * sizeof *z);
+      segmentation_gradient_element(loss, class_weights, sums, scale, labels[first + p], z);
+    }
+    span_store(logits_shape.element, dlogits, first * channels, count * channels, gradients);
   }
 }

@@ -2,41 +2,6 @@
 
 #include <stddef.h>
 
-#include "tensor/bf16.h"
-
-static void turn_f32(const float *from, int32_t out_channels, int32_t all_channels, int32_t taps,
-                     int32_t i, float *to)
-{
-  for (int32_t o = 0; o < out_channels; ++o) {
-    const float *source = from + ((ptrdiff_t)o * all_channels + i) * taps;
-    for (int32_t t = 0; t < taps; ++t)
-      to[(ptrdiff_t)o * taps + taps - 1 - t] = source[t];
-  }
-}
-
-static void turn_bf16(const float *from, int32_t out_channels, int32_t all_channels, int32_t taps,
-                      int32_t i, uint16_t *to)
-{
-  for (int32_t o = 0; o < out_channels; ++o) {
-    const float *source = from + ((ptrdiff_t)o * all_channels + i) * taps;
-    for (int32_t t = 0; t < taps; ++t)
-      to[(ptrdiff_t)o * taps + taps - 1 - t] = bf16_from_f32(source[t]);
-  }
-}
-
-void weights_turn(const float *from, int32_t out_channels, int32_t all_channels, int32_t first,
-                  int32_t in_channels, int32_t taps, Element element, void *to)
-{
-  const ptrdiff_t row = (ptrdiff_t)out_channels * taps;
-#pragma omp parallel for
-  for (int32_t i = 0; i < in_channels; ++i) {
-    if (element == ELEMENT_BF16)
-      turn_bf16(from, out_channels, all_channels, taps, first + i, (uint16_t *)to + i * row);
-    else
-      turn_f32(from, out_channels, all_channels, taps, first + i, (float *)to + i * row);
-  }
-}
-
 /* Which of three weights make up each of four: from first to last, ends included. */
 static const struct {
   int first, last;

@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "onednn.h"
+#include "packed_weights.h"
 #include "winograd_tile.h"
 
 /* Tiles are transformed, multiplied and transformed back in chunks. Where a layer's weights fit the
@@ -24,7 +25,7 @@ struct Winograd {
   int32_t thread_count;
   Call *products; /* one for each thread that takes chunks of its own, or one */
   int32_t product_count;
-  Call pack;          /* of the transformed weights */
+  PackedWeights weights;
   size_t bias_offset; /* in packed */
   /* In scratch, for each of products: */
   size_t dst_offset;
@@ -83,14 +84,16 @@ static Status open_products(Winograd *w, OpBytes *bytes)
                              .out_channels = conv.out_channels,
                              .one_thread = !w->shared};
   const size_t points = (size_t)w->scheme.points * (size_t)w->chunk_tiles;
-  ProductBytes wanted = {0};
+  size_t library_bytes = 0;
+  dnnl_memory_desc_t packed;
   for (; w->product_count < (w->shared ? 1 : w->thread_count); ++w->product_count)
-    TRY(products_open(&w->library, &products, &w->products[w->product_count], &wanted));
-  TRY(products_pack_open(&w->library, &products, &w->pack));
-  w->bias_offset = aligned(wanted.packed);
+    TRY(products_open(&w->library, &products, &w->products[w->product_count], &packed,
+                      &library_bytes));
+  TRY(packed_weights_open(&packed, &w->weights));
+  w->bias_offset = aligned(w->weights.bytes);
   w->dst_offset = aligned(points * (size_t)conv.in_channels * element_bytes(products.element));
   w->library_offset = w->dst_offset + aligned(points * (size_t)conv.out_channels * sizeof(float));
-  w->stride = w->library_offset + aligned(wanted.scratch);
+  w->stride = w->library_offset + aligned(library_bytes);
   bytes->packed = w->bias_offset + aligned((size_t)conv.out_channels * sizeof(float));
   bytes->scratch = (size_t)w->product_count * w->stride;
   return STATUS_OK;
@@ -130,7 +133,7 @@ void winograd_close(Winograd *w)
   for (int32_t i = 0; i <= w->product_count && i < w->thread_count && w->products != NULL; ++i)
     call_close(&w->products[i]);
   memory_free(w->products);
-  call_close(&w->pack);
+  packed_weights_close(&w->weights);
   onednn_close(&w->library);
   memory_free(w);
 }
@@ -152,7 +155,9 @@ void winograd_pack(Winograd *w, const float *weight, int64_t out_stride, const f
     for (int32_t i = 0; i < conv.in_channels; ++i)
       winograd_filter(w->scheme, weight + o * out_stride + 9 * (int64_t)i,
                       (float *)memory + (int64_t)o * conv.in_channels + i, plane);
-  call_run(&w->pack, &w->library, w->device, (void *[]){memory, packed});
+  const PlainWeights plain = {
+      .group_stride = plane, .out_stride = conv.in_channels, .in_stride = 1};
+  packed_weights_pack(&w->weights, plain, memory, packed);
   memory_free(memory);
   if (conv.bias)
     memcpy((char *)packed + w->bias_offset, bias, (size_t)conv.out_channels * sizeof(float));
