@@ -16,9 +16,10 @@
  *                     + 1, Wo likewise
  *   Formula   y = relu(conv(x, weight) + bias + add); relu and add only where set
  *   Units     pad, stride, dilation in pixels of x; zero padding on all sides
- *   Rounding  products and sums in float32, one rounding to y's element at the end. Without
- *             gradients, a backend may save products of a 3 x 3 convolution of stride 1 (Winograd),
- *             which costs float32 at most 1e-5 of the largest value and bfloat16 about a rounding
+ *   Rounding  products and sums in float32, one rounding to y's element at the end. In inference and
+ *             for the gradient of x a backend may save products of a 3 x 3 convolution of stride 1
+ *             (Winograd), which costs float32 at most 1e-5 of the largest value and bfloat16 about a
+ *             rounding
  *   NaN       spreads to every output whose window touches it, and where products are saved to
  *             others within 5 px; relu keeps it
  *   Gradient  of conv and bias only (add and relu are for inference). dx is written or added to, as

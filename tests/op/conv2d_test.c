@@ -476,6 +476,34 @@ static void outputs_with_saved_products_are_close_to_plain_loops(void **state)
   }
 }
 
+/* Large enough to save products in training too. */
+static void training_with_saved_products_is_close_to_plain_loops(void **state)
+{
+  const Case row = {3, 40, 38, 48, 32, 3, 1, 1, 1, 1};
+  FOR_EACH_TWIN(on)
+  FOR_EACH_ELEMENT(element)
+  for (int write = WRITE_SET; write <= WRITE_ADD; ++write) {
+    Room *truth = room_open(backends_naive());
+    Room *room = room_open(on);
+    Input in = eighths_input(room, row, element, true);
+    in.values = room_formula(room, "x", shape_elements(in.x));
+    in.weight = room_formula(room, "weight", conv2d_weight_count(in.conv));
+    in.write = (Write)write;
+    const Output expected = run(truth, backends_naive(), &in);
+    const Output got = run(room, on, &in);
+    const double share = element == ELEMENT_F32 ? 1e-5 : 0x1p-7;
+    Expectation e = {on, element, "y", share * largest_float(got.y_count, expected.y)};
+    expect_floats(e, got.y_count, got.y, expected.y);
+    e = (Expectation){on, element, "dx", share * largest_float(got.x_count, expected.dx)};
+    expect_floats(e, got.x_count, got.dx, expected.dx);
+    e = (Expectation){on, element, "dweight",
+                      share * largest_float(got.weight_count, expected.dweight)};
+    expect_floats(e, got.weight_count, got.dweight, expected.dweight);
+    room_close(room);
+    room_close(truth);
+  }
+}
+
 /* The first layer, whose image wants no gradient. */
 static void weights_have_gradients_without_that_of_x(void **state)
 {
@@ -519,6 +547,7 @@ int main(void)
       cmocka_unit_test(gradients_and_outputs_are_those_of_plain_loops),
       cmocka_unit_test(fused_outputs_are_those_of_plain_loops),
       cmocka_unit_test(outputs_with_saved_products_are_close_to_plain_loops),
+      cmocka_unit_test(training_with_saved_products_is_close_to_plain_loops),
       cmocka_unit_test(the_residual_may_be_the_output_itself),
       cmocka_unit_test(weights_have_gradients_without_that_of_x),
   };

@@ -11,7 +11,9 @@
 struct Conv2dKernel {
   Device *device;
   Conv2dPlan plan;
-  Winograd *winograd; /* where that is the faster way: then all below is empty */
+  /* Where they are the faster way, else NULL: instead of forward, and of backward_data. */
+  Winograd *winograd;
+  Winograd *winograd_data;
   OneDnn library;
 
   Call forward;
@@ -96,7 +98,8 @@ static Status open_backward_data(Conv2dKernel *k, OpBytes *bytes)
   TRY(packed_weights_open(&packed, &k->backward_weights));
   k->backward_offset = bytes->packed;
   bytes->packed = k->backward_offset + aligned(dnnl_memory_desc_get_size(&packed));
-  if (!k->adds_in_library) bytes->scratch = shape_bytes(k->plan.x);
+  if (!k->adds_in_library && shape_bytes(k->plan.x) > bytes->scratch)
+    bytes->scratch = shape_bytes(k->plan.x);
   return STATUS_OK;
 }
 
@@ -114,13 +117,45 @@ static Status open_backward_weight(Conv2dKernel *k, OpBytes *bytes)
   return STATUS_OK;
 }
 
+/* The gradient of x as a convolution of its own. */
+static Conv2dPlan turned_plan(const Conv2dPlan *plan)
+{
+  Conv2dPlan turned = *plan;
+  turned.x = plan->y;
+  turned.y = plan->x;
+  turned.conv.in_channels = plan->conv.out_channels;
+  turned.conv.out_channels = plan->conv.in_channels;
+  turned.conv.bias = turned.conv.add = turned.conv.relu = false;
+  return turned;
+}
+
+static Status open_winograd(const Conv2dKernel *k, const Conv2dPlan *plan, Winograd **winograd,
+                            OpBytes *bytes)
+{
+  OpBytes wanted = {0};
+  TRY(winograd_open(k->device, plan, winograd, &wanted));
+  bytes->packed += wanted.packed;
+  if (wanted.scratch > bytes->scratch) bytes->scratch = wanted.scratch;
+  return STATUS_OK;
+}
+
+static Status open_data(Conv2dKernel *k, OpBytes *bytes)
+{
+  const Conv2dPlan turned = turned_plan(&k->plan);
+  if (!winograd_suits_gradient(&turned)) return open_backward_data(k, bytes);
+  k->backward_offset = bytes->packed;
+  return open_winograd(k, &turned, &k->winograd_data, bytes);
+}
+
 static Status fill(Conv2dKernel *k, OpBytes *bytes)
 {
-  if (winograd_suits(&k->plan)) return winograd_open(k->device, &k->plan, &k->winograd, bytes);
   TRY(onednn_open(&k->library));
-  TRY(open_forward(k, bytes));
+  if (winograd_suits_forward(&k->plan))
+    TRY(open_winograd(k, &k->plan, &k->winograd, bytes));
+  else
+    TRY(open_forward(k, bytes));
   if (!k->plan.backward) return STATUS_OK;
-  if (k->plan.dx) TRY(open_backward_data(k, bytes));
+  if (k->plan.dx) TRY(open_data(k, bytes));
   return open_backward_weight(k, bytes);
 }
 
@@ -146,6 +181,7 @@ void conv2d_close_cpu(Conv2dKernel *k)
 {
   if (k == NULL) return;
   winograd_close(k->winograd);
+  winograd_close(k->winograd_data);
   call_close(&k->forward);
   packed_weights_close(&k->forward_weights);
   call_close(&k->backward_data[WRITE_SET]);
@@ -175,20 +211,31 @@ static PlainWeights turned_weights(Conv2d conv)
       .out_stride = plain.in_stride, .in_stride = plain.out_stride, .turned = true};
 }
 
-void conv2d_pack_cpu(Conv2dKernel *k, const float *weight, const float *bias, void *packed)
+static void pack_forward(Conv2dKernel *k, const float *weight, const float *bias, char *packed)
 {
   const Conv2d conv = k->plan.conv;
-  char *base = packed;
   if (k->winograd != NULL) {
-    winograd_pack(k->winograd, weight, 9 * (int64_t)conv.in_channels, bias, packed);
+    winograd_pack(k->winograd, weight, plain_weights(conv), bias, packed);
     return;
   }
-  packed_weights_pack(&k->forward_weights, plain_weights(conv), weight, base);
-  if (conv.bias) memcpy(base + k->bias_offset, bias, (size_t)conv.out_channels * sizeof(float));
-  if (k->plan.backward && k->plan.dx)
+  packed_weights_pack(&k->forward_weights, plain_weights(conv), weight, packed);
+  if (conv.bias) memcpy(packed + k->bias_offset, bias, (size_t)conv.out_channels * sizeof(float));
+}
+
+static void pack_backward(Conv2dKernel *k, const float *weight, char *packed)
+{
+  const Conv2d conv = k->plan.conv;
+  if (k->winograd_data != NULL)
+    winograd_pack(k->winograd_data, weight, turned_weights(conv), NULL, packed);
+  else
     packed_weights_pack(&k->backward_weights,
-                        k->turned ? turned_weights(conv) : plain_weights(conv), weight,
-                        base + k->backward_offset);
+                        k->turned ? turned_weights(conv) : plain_weights(conv), weight, packed);
+}
+
+void conv2d_pack_cpu(Conv2dKernel *k, const float *weight, const float *bias, void *packed)
+{
+  pack_forward(k, weight, bias, packed);
+  if (k->plan.backward && k->plan.dx) pack_backward(k, weight, (char *)packed + k->backward_offset);
 }
 
 void conv2d_forward_cpu(Conv2dKernel *k, const void *packed, const void *x, const void *add,
@@ -196,7 +243,7 @@ void conv2d_forward_cpu(Conv2dKernel *k, const void *packed, const void *x, cons
 {
   char *base = (char *)packed;
   if (k->winograd != NULL) {
-    winograd_forward(k->winograd, packed, x, add, y, scratch);
+    winograd_forward(k->winograd, packed, x, k->plan.conv.add ? add : NULL, y, scratch);
     return;
   }
   if (k->plan.conv.add && add != y) memcpy(y, add, shape_bytes(k->plan.y));
@@ -212,6 +259,10 @@ void conv2d_backward_data_cpu(Conv2dKernel *k, const void *packed, const void *d
 {
   char *weights = (char *)packed + k->backward_offset;
   void *gradient = (void *)dy;
+  if (k->winograd_data != NULL) {
+    winograd_forward(k->winograd_data, weights, dy, write == WRITE_ADD ? dx : NULL, dx, scratch);
+    return;
+  }
   if (write == WRITE_SET || k->adds_in_library) {
     call_run(&k->backward_data[write], &k->library, k->device, (void *[]){gradient, weights, dx});
     return;

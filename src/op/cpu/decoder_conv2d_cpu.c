@@ -25,8 +25,10 @@ struct DecoderConv2dKernel {
   OneDnn library;
   Part a;
   Part skip;
-  Winograd *skip_winograd; /* where that is the faster way for the skip's part */
-  size_t plain_offset;     /* in packed: a's 4 x 4 weights */
+  /* Where they are the faster way for the skip's part, else NULL. */
+  Winograd *skip_winograd;
+  Winograd *skip_winograd_data;
+  size_t plain_offset; /* in packed: a's 4 x 4 weights */
   size_t bias_offset;
   size_t dweight_offset; /* in scratch: the plain gradient of a's 4 x 4 weights */
   size_t dbias_offset;   /* in scratch */
@@ -128,11 +130,25 @@ static Conv2dPlan skip_plan(const DecoderConv2dKernel *k)
                       .backward = k->plan.backward};
 }
 
-static Status open_winograd(DecoderConv2dKernel *k, const Conv2dPlan *plan, OpBytes *bytes)
+/* The gradient of the skip likewise. */
+static Conv2dPlan skip_data_plan(const DecoderConv2dKernel *k)
+{
+  Conv2dPlan plan = skip_plan(k);
+  const Shape y = plan.x;
+  plan.x = plan.y;
+  plan.y = y;
+  plan.conv.in_channels = k->plan.conv.out_channels;
+  plan.conv.out_channels = k->plan.conv.skip_channels;
+  plan.conv.bias = plan.conv.add = plan.conv.relu = false;
+  return plan;
+}
+
+static Status open_winograd(const DecoderConv2dKernel *k, const Conv2dPlan *plan,
+                            Winograd **winograd, size_t *offset, OpBytes *bytes)
 {
   OpBytes wanted = {0};
-  TRY(winograd_open(k->device, plan, &k->skip_winograd, &wanted));
-  k->skip.forward_offset = take(&bytes->packed, wanted.packed);
+  TRY(winograd_open(k->device, plan, winograd, &wanted));
+  *offset = take(&bytes->packed, wanted.packed);
   if (wanted.scratch > bytes->scratch) bytes->scratch = wanted.scratch;
   return STATUS_OK;
 }
@@ -151,7 +167,8 @@ static Status open_forward(DecoderConv2dKernel *k, OpBytes *bytes)
   k->a.forward_offset = take(&bytes->packed, dnnl_memory_desc_get_size(&packed));
   if (conv.skip_channels == 0) return STATUS_OK;
   const Conv2dPlan plan_of_skip = skip_plan(k);
-  if (winograd_suits(&plan_of_skip)) return open_winograd(k, &plan_of_skip, bytes);
+  if (winograd_suits_forward(&plan_of_skip))
+    return open_winograd(k, &plan_of_skip, &k->skip_winograd, &k->skip.forward_offset, bytes);
 
   Convolution of_skip = conv_of_skip(k, CONVOLUTION_FORWARD);
   of_skip.bias = conv.bias;
@@ -187,6 +204,9 @@ static Status open_backward_data(DecoderConv2dKernel *k, OpBytes *bytes)
   of_a.dst = part_shape(k->plan.a, conv.a_channels);
   TRY(open_gradient(k, of_a, &k->a, bytes));
   if (conv.skip_channels == 0) return STATUS_OK;
+  const Conv2dPlan plan_of_skip = skip_data_plan(k);
+  if (winograd_suits_gradient(&plan_of_skip))
+    return open_winograd(k, &plan_of_skip, &k->skip_winograd_data, &k->skip.backward_offset, bytes);
 
   Convolution of_skip = conv_of_skip(k, CONVOLUTION_FORWARD);
   of_skip.src = k->plan.y;
@@ -263,6 +283,7 @@ void decoder_conv2d_close_cpu(DecoderConv2dKernel *k)
   close_part(&k->a);
   close_part(&k->skip);
   winograd_close(k->skip_winograd);
+  winograd_close(k->skip_winograd_data);
   onednn_close(&k->library);
   memory_free(k);
 }
@@ -271,6 +292,24 @@ static void run(const DecoderConv2dKernel *k, const Call *call, void *first, voi
                 void *third)
 {
   call_run(call, &k->library, k->device, (void *[]){first, second, third});
+}
+
+static void pack_skip(DecoderConv2dKernel *k, const float *weight, const float *bias, char *base)
+{
+  if (k->skip_winograd != NULL)
+    winograd_pack(k->skip_winograd, weight, weights_of_skip(k), bias,
+                  base + k->skip.forward_offset);
+  else
+    packed_weights_pack(&k->skip.forward_weights, weights_of_skip(k), weight,
+                        base + k->skip.forward_offset);
+  if (!k->plan.backward) return;
+
+  if (k->skip_winograd_data != NULL)
+    winograd_pack(k->skip_winograd_data, weight, gradient_weights_of_skip(k), NULL,
+                  base + k->skip.backward_offset);
+  else
+    packed_weights_pack(&k->skip.backward_weights, gradient_weights_of_skip(k), weight,
+                        base + k->skip.backward_offset);
 }
 
 void decoder_conv2d_pack_cpu(DecoderConv2dKernel *k, const float *weight, const float *bias,
@@ -291,17 +330,7 @@ void decoder_conv2d_pack_cpu(DecoderConv2dKernel *k, const float *weight, const 
     packed_weights_pack(&k->a.backward_weights, gradient_weights_of_a(k), plain_a,
                         base + k->a.backward_offset);
   if (conv.skip_channels == 0) return;
-  if (k->skip_winograd != NULL) {
-    winograd_pack(k->skip_winograd, of_skip, 9 * (int64_t)all_channels(k), bias,
-                  base + k->skip.forward_offset);
-    return;
-  }
-
-  packed_weights_pack(&k->skip.forward_weights, weights_of_skip(k), of_skip,
-                      base + k->skip.forward_offset);
-  if (k->plan.backward)
-    packed_weights_pack(&k->skip.backward_weights, gradient_weights_of_skip(k), of_skip,
-                        base + k->skip.backward_offset);
+  pack_skip(k, of_skip, bias, base);
 }
 
 VECTORIZED static void add_bias(const float *restrict bias, int64_t pixels, int64_t channels,
@@ -357,7 +386,10 @@ void decoder_conv2d_backward_data_cpu(DecoderConv2dKernel *k, const void *packed
 {
   char *base = (char *)packed;
   run(k, &k->a.backward_data[write_da], (void *)dy, base + k->a.backward_offset, da);
-  if (k->plan.conv.skip_channels > 0)
+  if (k->skip_winograd_data != NULL)
+    winograd_forward(k->skip_winograd_data, base + k->skip.backward_offset, dy,
+                     write_dskip == WRITE_ADD ? dskip : NULL, dskip, scratch);
+  else if (k->plan.conv.skip_channels > 0)
     run(k, &k->skip.backward_data[write_dskip], (void *)dy, base + k->skip.backward_offset, dskip);
 }
 

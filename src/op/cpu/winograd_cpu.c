@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "onednn.h"
 #include "packed_weights.h"
+#include "span.h"
 #include "winograd_tile.h"
 
 /* Tiles are transformed, multiplied and transformed back in chunks. Where a layer's weights fit the
@@ -14,6 +15,7 @@
  * Nothing of this depends on the number of threads: sizes of chunks could show in the rounding. */
 static const int64_t own_weights_most_bytes = 2 << 20;
 static const int64_t own_chunk_bytes = 768 << 10;
+static const int64_t gradient_tiles_least = 96;
 enum { SHARED_CHUNK_TILES = 256 };
 
 struct Winograd {
@@ -38,13 +40,32 @@ struct Winograd {
   int64_t chunk_count;
 };
 
-bool winograd_suits(const Conv2dPlan *plan)
+static int64_t tiles_of(const Conv2dPlan *plan)
+{
+  const int32_t side = winograd_scheme(plan->x.element).outputs;
+  return (int64_t)plan->y.images * ((plan->y.height + side - 1) / side) *
+         ((plan->y.width + side - 1) / side);
+}
+
+static bool can_save(const Conv2dPlan *plan)
 {
   const Conv2d c = plan->conv;
-  return !plan->backward && c.kernel_height == 3 && c.kernel_width == 3 && c.stride == 1 &&
-         c.pad == 1 && c.dilation == 1 && c.groups == 1 && c.in_channels >= 32 &&
-         c.out_channels >= 32 && c.in_channels % WINOGRAD_LANES == 0 &&
-         c.out_channels % WINOGRAD_LANES == 0 && c.in_channels <= WINOGRAD_CHANNELS_MOST;
+  const bool known = c.kernel_height == 3 && c.kernel_width == 3 && c.stride == 1 && c.pad == 1 &&
+                     c.dilation == 1 && c.groups == 1;
+  const bool wide = c.in_channels >= 32 && c.out_channels >= 32 &&
+                    c.in_channels % WINOGRAD_LANES == 0 && c.out_channels % WINOGRAD_LANES == 0 &&
+                    c.in_channels <= WINOGRAD_CHANNELS_MOST;
+  return known && wide;
+}
+
+bool winograd_suits_forward(const Conv2dPlan *plan)
+{
+  return can_save(plan) && !plan->backward;
+}
+
+bool winograd_suits_gradient(const Conv2dPlan *plan)
+{
+  return can_save(plan) && plan->x.element == ELEMENT_F32 && tiles_of(plan) >= gradient_tiles_least;
 }
 
 static size_t aligned(size_t bytes)
@@ -67,7 +88,7 @@ static void lay_tiles(Winograd *w)
   w->shared = weights_bytes > own_weights_most_bytes;
   w->tile_rows = (w->plan.y.height + w->scheme.outputs - 1) / w->scheme.outputs;
   w->tile_columns = (w->plan.y.width + w->scheme.outputs - 1) / w->scheme.outputs;
-  w->tile_count = (int64_t)w->plan.y.images * w->tile_rows * w->tile_columns;
+  w->tile_count = tiles_of(&w->plan);
   const int64_t most = w->shared ? SHARED_CHUNK_TILES : own_chunk_bytes / tile_bytes + 1;
   const int64_t chunks = (w->tile_count + most - 1) / most;
   w->chunk_tiles = (int32_t)round_up((w->tile_count + chunks - 1) / chunks, PRODUCT_COLUMNS);
@@ -138,27 +159,57 @@ void winograd_close(Winograd *w)
   memory_free(w);
 }
 
-void winograd_pack(Winograd *w, const float *weight, int64_t out_stride, const float *bias,
+enum { BLOCK_FILTERS = WINOGRAD_LANES * WINOGRAD_LANES };
+
+/* Points of the filters from channels in … to channels out …: point, out, in. */
+static void transform_filters(const Winograd *w, const float *weight, PlainWeights plain,
+                              int32_t out, int32_t in, float *points)
+{
+  for (int32_t o = 0; o < WINOGRAD_LANES; ++o) {
+    float taps[9 * WINOGRAD_LANES];
+    for (int32_t i = 0; i < WINOGRAD_LANES; ++i) {
+      const float *filter = weight + (out + o) * plain.out_stride + (in + i) * plain.in_stride;
+      for (int32_t t = 0; t < 9; ++t)
+        taps[t * WINOGRAD_LANES + i] = filter[plain.turned ? 8 - t : t];
+    }
+    winograd_filter(w->scheme, taps, points + (ptrdiff_t)o * WINOGRAD_LANES, BLOCK_FILTERS);
+  }
+}
+
+/* One point of a block of filters, to where the library wants it. */
+static void place_point(const Winograd *w, const float *filters, int32_t point, int32_t out,
+                        int32_t in, void *packed)
+{
+  const int32_t *outs = w->weights.offsets + w->weights.groups + out;
+  const int32_t *ins = w->weights.offsets + w->weights.groups + w->weights.out_channels + in;
+  const int32_t start = w->weights.offsets[point];
+  if (w->weights.element == ELEMENT_F32) {
+    for (int32_t i = 0; i < BLOCK_FILTERS; ++i)
+      ((float *)packed)[start + outs[i / WINOGRAD_LANES] + ins[i % WINOGRAD_LANES]] = filters[i];
+    return;
+  }
+  uint16_t rounded[BLOCK_FILTERS];
+  span_store(ELEMENT_BF16, rounded, 0, BLOCK_FILTERS, filters);
+  for (int32_t i = 0; i < BLOCK_FILTERS; ++i)
+    ((uint16_t *)packed)[start + outs[i / WINOGRAD_LANES] + ins[i % WINOGRAD_LANES]] = rounded[i];
+}
+
+void winograd_pack(Winograd *w, const float *weight, PlainWeights plain, const float *bias,
                    void *packed)
 {
   const Conv2d conv = w->plan.conv;
-  const int64_t plane = (int64_t)conv.in_channels * conv.out_channels;
-  void *memory;
-  const Status status = memory_allocate((size_t)plane * (size_t)w->scheme.points, sizeof(float),
-                                        "transformed weights", &memory);
-  if (status != STATUS_OK) {
-    device_fail(w->device, status);
-    return;
+  const int32_t across = conv.in_channels / WINOGRAD_LANES;
+  const int32_t blocks = conv.out_channels / WINOGRAD_LANES * across;
+  if (w->weights.padded) memset(packed, 0, w->weights.bytes);
+#pragma omp parallel for schedule(static)
+  for (int32_t block = 0; block < blocks; ++block) {
+    float points[WINOGRAD_POINTS_MOST * BLOCK_FILTERS];
+    const int32_t out = block / across * WINOGRAD_LANES;
+    const int32_t in = block % across * WINOGRAD_LANES;
+    transform_filters(w, weight, plain, out, in, points);
+    for (int32_t p = 0; p < w->scheme.points; ++p)
+      place_point(w, points + (ptrdiff_t)p * BLOCK_FILTERS, p, out, in, packed);
   }
-#pragma omp parallel for
-  for (int32_t o = 0; o < conv.out_channels; ++o)
-    for (int32_t i = 0; i < conv.in_channels; ++i)
-      winograd_filter(w->scheme, weight + o * out_stride + 9 * (int64_t)i,
-                      (float *)memory + (int64_t)o * conv.in_channels + i, plane);
-  const PlainWeights plain = {
-      .group_stride = plane, .out_stride = conv.in_channels, .in_stride = 1};
-  packed_weights_pack(&w->weights, plain, memory, packed);
-  memory_free(memory);
   if (conv.bias)
     memcpy((char *)packed + w->bias_offset, bias, (size_t)conv.out_channels * sizeof(float));
 }
@@ -262,11 +313,12 @@ void winograd_forward(Winograd *w, const void *packed, const void *x, const void
 {
   const Conv2d conv = w->plan.conv;
   const void *bias = (const char *)packed + w->bias_offset;
-  const Run run = {.packed = packed,
-                   .x = x,
-                   .add = add,
-                   .y = y,
-                   .finish = {.bias = conv.bias ? bias : NULL, .add = conv.add, .relu = conv.relu}};
+  const Run run = {
+      .packed = packed,
+      .x = x,
+      .add = add,
+      .y = y,
+      .finish = {.bias = conv.bias ? bias : NULL, .add = add != NULL, .relu = conv.relu}};
   if (w->shared) {
     for (int64_t chunk = 0; chunk < w->chunk_count; ++chunk)
       run_chunk_together(w, &run, chunk, scratch);

@@ -34,33 +34,15 @@ static const float sum_of_squares = (float)(SQUARE_A + SQUARE_B);
 static const float product_of_squares = (float)(SQUARE_A * SQUARE_B);
 
 /* G: a row for each point. */
-static const double filter_rows_of_4[6][3] = {{SHARE_0, 0, 0},
-                                              {SHARE_A, SHARE_A *POINT_A, SHARE_A *SQUARE_A},
-                                              {SHARE_A, -SHARE_A *POINT_A, SHARE_A *SQUARE_A},
-                                              {SHARE_B, SHARE_B *POINT_B, SHARE_B *SQUARE_B},
-                                              {SHARE_B, -SHARE_B *POINT_B, SHARE_B *SQUARE_B},
-                                              {0, 0, 1}};
-static const double filter_rows_of_2[4][3] = {
-    {1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}};
-
-void winograd_filter(WinogradScheme scheme, const float *filter, float *to, int64_t stride)
-{
-  const double(*rows)[3] = scheme.outputs == 4 ? filter_rows_of_4 : filter_rows_of_2;
-  for (int i = 0; i < scheme.side; ++i)
-    for (int j = 0; j < scheme.side; ++j) {
-      double sum = 0;
-      for (int r = 0; r < 3; ++r)
-        for (int s = 0; s < 3; ++s)
-          sum += rows[i][r] * rows[j][s] * (double)filter[3 * r + s];
-      to[(scheme.side * i + j) * stride] = (float)sum;
-    }
-}
-
-const void *winograd_zeros(void)
-{
-  static const float zeros[WINOGRAD_CHANNELS_MOST];
-  return zeros;
-}
+static const float filter_rows_of_4[6][3] = {
+    {(float)SHARE_0, 0, 0},
+    {(float)SHARE_A, (float)(SHARE_A *POINT_A), (float)(SHARE_A *SQUARE_A)},
+    {(float)SHARE_A, (float)(-SHARE_A *POINT_A), (float)(SHARE_A *SQUARE_A)},
+    {(float)SHARE_B, (float)(SHARE_B *POINT_B), (float)(SHARE_B *SQUARE_B)},
+    {(float)SHARE_B, (float)(-SHARE_B *POINT_B), (float)(SHARE_B *SQUARE_B)},
+    {0, 0, 1}};
+static const float filter_rows_of_2[4][3] = {
+    {1, 0, 0}, {0.5F, 0.5F, 0.5F}, {0.5F, -0.5F, 0.5F}, {0, 0, 1}};
 
 static inline void load_f32(const void *from, int64_t at, Lanes *to)
 {
@@ -91,6 +73,35 @@ static inline void store_bf16(void *to, int64_t at, const Lanes *from)
   const HalfLanes half =
       __builtin_convertvector((rounded & ~is_nan) | (quiet_nan & is_nan), HalfLanes);
   memcpy((uint16_t *)to + at, &half, sizeof half);
+}
+
+VECTORIZED static void filter_of(const float (*rows)[3], int side, const float *taps, float *to,
+                                 int64_t stride)
+{
+  Lanes g[9];
+  for (int t = 0; t < 9; ++t)
+    load_f32(taps, t * WINOGRAD_LANES, &g[t]);
+  for (int i = 0; i < side; ++i) {
+    Lanes line[3];
+    for (int s = 0; s < 3; ++s)
+      line[s] = rows[i][0] * g[s] + rows[i][1] * g[3 + s] + rows[i][2] * g[6 + s];
+    for (int j = 0; j < side; ++j) {
+      const Lanes point = rows[j][0] * line[0] + rows[j][1] * line[1] + rows[j][2] * line[2];
+      store_f32(to, (side * i + j) * stride, &point);
+    }
+  }
+}
+
+void winograd_filter(WinogradScheme scheme, const float *taps, float *to, int64_t stride)
+{
+  filter_of(scheme.outputs == 4 ? filter_rows_of_4 : filter_rows_of_2, scheme.side, taps, to,
+            stride);
+}
+
+const void *winograd_zeros(void)
+{
+  static const float zeros[WINOGRAD_CHANNELS_MOST];
+  return zeros;
 }
 
 /* Bᵀ of one line; values are stride apart. */

@@ -26,8 +26,9 @@ typedef struct WinogradScheme {
 
 WinogradScheme winograd_scheme(Element element);
 
-/* G g Gᵀ of a filter of 3 x 3: points numbers, stride apart. */
-void winograd_filter(WinogradScheme scheme, const float *filter, float *to, int64_t stride);
+/* G g Gᵀ of as many filters of 3 x 3 as there are lanes. taps: 9 x lanes; to: point p of lane l at p
+ * * stride + l. */
+void winograd_filter(WinogradScheme scheme, const float *taps, float *to, int64_t stride);
 
 /* Bᵀ d B of a tile. pixels: where each of its points pixels begins, row by row; to: points x
  * channels. Elements of both are element. */
