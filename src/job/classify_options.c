@@ -32,7 +32,7 @@ static const Option options[] = {
      "own choice, which is 1,2,3 … as a rule."},
     {"tile_size", OPTION_INT, FIELD(tile_size), "0", "px", 0, 16384, NULL,
      "Width and height of the tiles that the network sees, a multiple of 32. 0: 1024, or the "
-     "model's if that is larger; smaller where the raster is."},
+     "model's if that is larger; less where that saves overlap."},
     {"padding", OPTION_INT, FIELD(padding), "-1", "px", -1, 8192, NULL,
      "How far a pixel is at least from the edge of the tile it is taken from; neighbours overlap "
      "by "
