@@ -28,6 +28,8 @@ static void plan_refuses_what_does_not_fit(void **state)
               normalize_plan(x, 4, image_shape(1, 2, 3, 3, ELEMENT_BF16)));
   CHECK_FAILS(STATUS_BAD_SHAPE, "normalize",
               normalize_plan(x, 4, image_shape(1, 3, 2, 4, ELEMENT_BF16)));
+  CHECK_FAILS(STATUS_BAD_SHAPE, "at most 2048",
+              normalize_plan(x, 4, image_shape(1, 2, 3, 2049, ELEMENT_BF16)));
 }
 
 /* Two pixels of three bands; mean 100, 0, -2; 1 / std 1/2, 4, 1/4. */

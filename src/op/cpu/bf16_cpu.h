@@ -6,8 +6,7 @@
 
 #include "tensor/bf16.h"
 
-/* Rounding to bfloat16 by the processor's own instruction, eight times as fast as by integer
- * operations. The same results, but that float32's denormals (below 1.2e-38) become 0.
+/* Rounding to bfloat16 by the processor's own instruction instead of some ten integer operations. The same results, but that float32's denormals (below 1.2e-38) become 0.
  *
  * Functions that call bf16_round_lanes are marked BF16_TARGET and called only where bf16_hardware()
  * says so. */

@@ -31,11 +31,6 @@ struct Conv2dKernel {
   size_t dbias_offset; /* in scratch */
 };
 
-static size_t aligned(size_t bytes)
-{
-  return (bytes + 63) / 64 * 64;
-}
-
 static Convolution convolution_of(const Conv2dPlan *plan, ConvolutionKind kind)
 {
   return (Convolution){.kind = kind,
@@ -117,18 +112,6 @@ static Status open_backward_weight(Conv2dKernel *k, OpBytes *bytes)
   return STATUS_OK;
 }
 
-/* The gradient of x as a convolution of its own. */
-static Conv2dPlan turned_plan(const Conv2dPlan *plan)
-{
-  Conv2dPlan turned = *plan;
-  turned.x = plan->y;
-  turned.y = plan->x;
-  turned.conv.in_channels = plan->conv.out_channels;
-  turned.conv.out_channels = plan->conv.in_channels;
-  turned.conv.bias = turned.conv.add = turned.conv.relu = false;
-  return turned;
-}
-
 static Status open_winograd(const Conv2dKernel *k, const Conv2dPlan *plan, Winograd **winograd,
                             OpBytes *bytes)
 {
@@ -141,7 +124,7 @@ static Status open_winograd(const Conv2dKernel *k, const Conv2dPlan *plan, Winog
 
 static Status open_data(Conv2dKernel *k, OpBytes *bytes)
 {
-  const Conv2dPlan turned = turned_plan(&k->plan);
+  const Conv2dPlan turned = winograd_gradient_plan(&k->plan);
   if (!winograd_suits_gradient(&turned)) return open_backward_data(k, bytes);
   k->backward_offset = bytes->packed;
   return open_winograd(k, &turned, &k->winograd_data, bytes);

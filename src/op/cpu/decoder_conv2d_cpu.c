@@ -34,11 +34,6 @@ struct DecoderConv2dKernel {
   size_t dbias_offset;   /* in scratch */
 };
 
-static size_t aligned(size_t bytes)
-{
-  return (bytes + 63) / 64 * 64;
-}
-
 static size_t take(size_t *bytes, size_t wanted)
 {
   const size_t offset = *bytes;
@@ -130,19 +125,6 @@ static Conv2dPlan skip_plan(const DecoderConv2dKernel *k)
                       .backward = k->plan.backward};
 }
 
-/* The gradient of the skip likewise. */
-static Conv2dPlan skip_data_plan(const DecoderConv2dKernel *k)
-{
-  Conv2dPlan plan = skip_plan(k);
-  const Shape y = plan.x;
-  plan.x = plan.y;
-  plan.y = y;
-  plan.conv.in_channels = k->plan.conv.out_channels;
-  plan.conv.out_channels = k->plan.conv.skip_channels;
-  plan.conv.bias = plan.conv.add = plan.conv.relu = false;
-  return plan;
-}
-
 static Status open_winograd(const DecoderConv2dKernel *k, const Conv2dPlan *plan,
                             Winograd **winograd, size_t *offset, OpBytes *bytes)
 {
@@ -204,7 +186,8 @@ static Status open_backward_data(DecoderConv2dKernel *k, OpBytes *bytes)
   of_a.dst = part_shape(k->plan.a, conv.a_channels);
   TRY(open_gradient(k, of_a, &k->a, bytes));
   if (conv.skip_channels == 0) return STATUS_OK;
-  const Conv2dPlan plan_of_skip = skip_data_plan(k);
+  const Conv2dPlan forward = skip_plan(k);
+  const Conv2dPlan plan_of_skip = winograd_gradient_plan(&forward);
   if (winograd_suits_gradient(&plan_of_skip))
     return open_winograd(k, &plan_of_skip, &k->skip_winograd_data, &k->skip.backward_offset, bytes);
 
@@ -230,9 +213,10 @@ static Status open_backward_weight(DecoderConv2dKernel *k, OpBytes *bytes)
     TRY(packed_weights_open(&packed, &k->skip.gradient_weights));
     if (dnnl_memory_desc_get_size(&packed) > most) most = dnnl_memory_desc_get_size(&packed);
   }
-  (void)take(&bytes->scratch, most);
-  k->dweight_offset = take(&bytes->scratch, plain_a_bytes(k));
-  k->dbias_offset = take(&bytes->scratch, (size_t)conv.out_channels * sizeof(float));
+  size_t wanted = aligned(most);
+  k->dweight_offset = take(&wanted, plain_a_bytes(k));
+  k->dbias_offset = take(&wanted, (size_t)conv.out_channels * sizeof(float));
+  if (wanted > bytes->scratch) bytes->scratch = wanted;
   return STATUS_OK;
 }
 

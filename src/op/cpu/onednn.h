@@ -5,6 +5,12 @@
 #include "device/device.h"
 #include "tensor/shape.h"
 
+/* Up to the next line of the caches, where parts of packed weights and of scratch begin. */
+static inline size_t aligned(size_t bytes)
+{
+  return (bytes + 63) / 64 * 64;
+}
+
 /* The door to oneDNN: images as it describes them, and a primitive with its arguments. Only files
  * of this folder see it. */
 typedef struct OneDnn {

@@ -5,8 +5,7 @@
 #include "tensor/shape.h"
 
 /* Weights on their way into the layout that the library has chosen for them, and their gradients on
- * their way back: the library's own reorders, element by element with a stride, take ten times as
- * long. A layout's offset is a sum of one part for each dimension, and those are kept as tables. */
+ * their way back, turned or out of a larger array where that is asked, in one pass. A layout's offset is a sum of one part for each dimension, and those are kept as tables. */
 typedef struct PackedWeights {
   Element element;
   int32_t groups;

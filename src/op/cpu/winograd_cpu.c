@@ -63,14 +63,20 @@ bool winograd_suits_forward(const Conv2dPlan *plan)
   return can_save(plan) && !plan->backward;
 }
 
+Conv2dPlan winograd_gradient_plan(const Conv2dPlan *plan)
+{
+  Conv2dPlan gradient = *plan;
+  gradient.x = plan->y;
+  gradient.y = plan->x;
+  gradient.conv.in_channels = plan->conv.out_channels;
+  gradient.conv.out_channels = plan->conv.in_channels;
+  gradient.conv.bias = gradient.conv.add = gradient.conv.relu = false;
+  return gradient;
+}
+
 bool winograd_suits_gradient(const Conv2dPlan *plan)
 {
   return can_save(plan) && plan->x.element == ELEMENT_F32 && tiles_of(plan) >= gradient_tiles_least;
-}
-
-static size_t aligned(size_t bytes)
-{
-  return (bytes + 63) / 64 * 64;
 }
 
 static int64_t round_up(int64_t value, int64_t multiple)

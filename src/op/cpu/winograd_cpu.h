@@ -15,7 +15,10 @@ typedef struct Winograd Winograd;
 /* Whether it is the way for inference. In training, roundings that differ would switch single relus,
  * and with them gradients, so forward stays direct there. */
 bool winograd_suits_forward(const Conv2dPlan *plan);
-/* Whether it is the way for a gradient of x, as a convolution of its own: the weights are transformed
+/* The gradient of x of such a convolution, as a convolution of y's gradient of its own; its weights
+ * are turned. */
+Conv2dPlan winograd_gradient_plan(const Conv2dPlan *plan);
+/* Whether it is the way for a gradient, planned as above: the weights are transformed
  * in each step, which in bfloat16 takes what it saves. */
 bool winograd_suits_gradient(const Conv2dPlan *plan);
 Status winograd_open(Device *device, const Conv2dPlan *plan, Winograd **winograd, OpBytes *bytes);
