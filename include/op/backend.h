@@ -6,13 +6,19 @@
 
 #include "device/device.h"
 #include "op/batch_norm2d.h"
+#include "op/box_head.h"
 #include "op/conv2d.h"
+#include "op/conv_transpose2d.h"
 #include "op/decoder_conv2d.h"
+#include "op/mask_head.h"
 #include "op/max_pool2d.h"
 #include "op/normalize.h"
 #include "op/optimizer_step.h"
 #include "op/pointwise.h"
 #include "op/prediction.h"
+#include "op/roi_align.h"
+#include "op/roi_sample.h"
+#include "op/rpn.h"
 #include "op/segmentation_loss.h"
 
 /* One op, two twins: the table of a backend, filled once by cpu/ and once by cuda/. The contracts
@@ -35,9 +41,10 @@ typedef struct OpBytes {
   size_t scratch; /* during a call; shared by all ops */
 } OpBytes;
 
-typedef struct Conv2dKernel Conv2dKernel;               /* each backend's own */
-typedef struct DecoderConv2dKernel DecoderConv2dKernel; /* likewise */
-typedef struct BatchNorm2dKernel BatchNorm2dKernel;     /* likewise */
+typedef struct Conv2dKernel Conv2dKernel;                   /* each backend's own */
+typedef struct DecoderConv2dKernel DecoderConv2dKernel;     /* likewise */
+typedef struct BatchNorm2dKernel BatchNorm2dKernel;         /* likewise */
+typedef struct ConvTranspose2dKernel ConvTranspose2dKernel; /* likewise */
 
 /* The parameters of one batch norm, in the flat blocks. */
 typedef struct BatchNorm2dParameters {
@@ -80,6 +87,20 @@ typedef struct Backend {
   void (*decoder_conv2d_backward_weight)(DecoderConv2dKernel *kernel, const void *a,
                                          const void *skip, const void *dy, float *dweight,
                                          float *dbias, void *scratch);
+
+  /* y = relu(transposed conv(x, w) + bias) */
+  Status (*conv_transpose2d_open)(Device *device, const ConvTranspose2dPlan *plan,
+                                  ConvTranspose2dKernel **kernel, OpBytes *bytes);
+  void (*conv_transpose2d_close)(ConvTranspose2dKernel *kernel);
+  void (*conv_transpose2d_pack)(ConvTranspose2dKernel *kernel, const float *weight,
+                                const float *bias, void *packed);
+  void (*conv_transpose2d_forward)(ConvTranspose2dKernel *kernel, const void *packed, const void *x,
+                                   void *y, void *scratch);
+  void (*conv_transpose2d_backward_data)(ConvTranspose2dKernel *kernel, const void *packed,
+                                         const void *dy, void *dx, Write write, void *scratch);
+  void (*conv_transpose2d_backward_weight)(ConvTranspose2dKernel *kernel, const void *x,
+                                           const void *dy, float *dweight, float *dbias,
+                                           void *scratch);
 
   /* y = relu(weight (x - mean) rstd + bias + add). saved holds mean, rstd and what backward needs
    * besides x and y. frozen forward and backward: the running statistics. Split in two where ranks
@@ -155,6 +176,70 @@ typedef struct Backend {
                  uint8_t *classes);
   void (*confusion)(Device *device, int64_t count, const uint8_t *classes, const uint8_t *labels,
                     int32_t class_count, int64_t *counts);
+
+  /* rpn.h. Every function with scratch has its size beside it. */
+  size_t (*rpn_proposals_scratch_bytes)(const Rpn *rpn, ProposalLimits limits);
+  void (*rpn_proposals)(Device *device, const Rpn *rpn, const RpnMaps *maps, ProposalLimits limits,
+                        const float *image_sizes, float *boxes, float *scores, int32_t *counts,
+                        void *scratch);
+  size_t (*rpn_match_scratch_bytes)(const Rpn *rpn, int32_t truth_capacity);
+  void (*rpn_match)(Device *device, const Rpn *rpn, RpnMatching matching, const Truth *truth,
+                    int32_t *matches, void *scratch);
+  size_t (*rpn_sample_scratch_bytes)(const Rpn *rpn);
+  void (*rpn_sample)(Device *device, const Rpn *rpn, RpnSampling sampling, SampleKeys keys,
+                     const int32_t *matches, uint8_t *sampled, void *scratch);
+  size_t (*rpn_loss_scratch_bytes)(const Rpn *rpn);
+  void (*rpn_loss_sums)(Device *device, const Rpn *rpn, const RpnMaps *maps, const Truth *truth,
+                        const int32_t *matches, const uint8_t *sampled, float *sums, void *scratch);
+  void (*rpn_loss_backward)(Device *device, const Rpn *rpn, const RpnMaps *maps, const Truth *truth,
+                            const int32_t *matches, const uint8_t *sampled, const float *sums,
+                            float scale, void *const *dlogits, void *const *ddeltas);
+
+  /* roi_align.h */
+  void (*roi_align_forward)(Device *device, const RoiAlign *align, const void *const *maps,
+                            const Regions *regions, Shape y_shape, void *y);
+  size_t (*roi_align_backward_scratch_bytes)(const RoiAlign *align, int32_t rows);
+  void (*roi_align_backward)(Device *device, const RoiAlign *align, const Regions *regions,
+                             Shape y_shape, const void *dy, void *const *dmaps, Write write,
+                             void *scratch);
+
+  /* roi_sample.h */
+  size_t (*roi_sample_scratch_bytes)(RoiSampling sampling, int32_t proposal_capacity,
+                                     int32_t images, int32_t truth_capacity);
+  void (*roi_sample)(Device *device, RoiSampling sampling, SampleKeys keys,
+                     int32_t proposal_capacity, const float *proposals,
+                     const int32_t *proposal_counts, const Truth *truth, SampledRois *rois,
+                     void *scratch);
+
+  /* box_head.h */
+  size_t (*box_loss_scratch_bytes)(const BoxHead *head);
+  void (*box_loss_sums)(Device *device, const BoxHead *head, const void *logits, const void *deltas,
+                        const int32_t *classes, const float *targets, float *sums, void *scratch);
+  void (*box_loss_backward)(Device *device, const BoxHead *head, const void *logits,
+                            const void *deltas, const int32_t *classes, const float *targets,
+                            const float *sums, float scale, void *dlogits, void *ddeltas);
+  size_t (*detections_scratch_bytes)(const BoxHead *head, int32_t images);
+  void (*detections)(Device *device, const BoxHead *head, const Regions *regions,
+                     const void *logits, const void *deltas, DetectionLimits limits,
+                     const float *image_sizes, Detections *detections, void *scratch);
+  void (*detection_regions)(Device *device, const Detections *detections, Regions *regions,
+                            int32_t *classes);
+
+  /* mask_head.h */
+  void (*mask_targets)(Device *device, const Regions *positives, const int32_t *matches,
+                       const Truth *truth, int32_t height_px, int32_t width_px, int32_t mask_px,
+                       float *targets);
+  size_t (*mask_loss_scratch_bytes)(const MaskHead *head);
+  void (*mask_loss_sums)(Device *device, const MaskHead *head, const void *logits,
+                         const Regions *positives, const int32_t *classes, const float *targets,
+                         float *sums, void *scratch);
+  void (*mask_loss_backward)(Device *device, const MaskHead *head, const void *logits,
+                             const Regions *positives, const int32_t *classes, const float *targets,
+                             const float *sums, float scale, void *dlogits);
+  void (*mask_select)(Device *device, const MaskHead *head, const void *logits,
+                      const Regions *regions, const int32_t *classes, float *masks);
+  void (*mask_paste)(Device *device, const Regions *regions, const float *masks, int32_t mask_px,
+                     const float *image_sizes, float threshold, PastedMasks *pasted);
 
   /* optimizer_step.h; clip_scale writes one float32 to device memory. The sum of squares is taken
    * in a fixed order. */
