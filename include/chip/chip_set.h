@@ -4,14 +4,22 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "chip/chip_objects.h"
 #include "geo/class_table.h"
 #include "geo/grid.h"
 #include "geo/pixel.h"
 
-/* Training chips on disk: images, which of their pixels are data, and the class of each. One HDF5
- * file (with the ranks' shards beside it), or the folder that ArcGIS calls Classified_Tiles; a
- * reader need not know which. */
+/* Training chips on disk: images, which of their pixels are data, and the class of each; in sets of
+ * objects also each object's class, box and mask. One HDF5 file (with the ranks' shards beside it),
+ * or a folder: ArcGIS' Classified_Tiles, RCNN_Masks, PASCAL_VOC_rectangles and KITTI_rectangles, or
+ * COCO (images and annotations.json); a reader need not know which. */
 typedef struct ChipSet ChipSet;
+
+typedef enum ChipSetKind {
+  CHIP_SET_CLASSES,   /* a class per pixel, no objects */
+  CHIP_SET_INSTANCES, /* objects with a mask each */
+  CHIP_SET_BOXES      /* objects, some or all of which have a box only */
+} ChipSetKind;
 
 /* Counts of one class over all chips. */
 typedef struct ChipClass {
@@ -19,6 +27,7 @@ typedef struct ChipClass {
   int64_t pixel_count; /* of valid pixels */
   int64_t chip_count;  /* chips that hold it; of class 0 in a folder whose statistics were read: all
                           chips, if it has pixels */
+  int64_t object_count; /* of sets with objects; an object in two chips counts twice */
 } ChipClass;
 
 /* Over the valid pixels of all chips, in the raster's values. */
@@ -29,6 +38,7 @@ typedef struct ChipBand {
 } ChipBand;
 
 typedef struct ChipSetInfo {
+  ChipSetKind kind;
   int64_t chip_count;
   int32_t width_px, height_px;
   int32_t band_count;
@@ -41,6 +51,14 @@ typedef struct ChipSetInfo {
   ChipBand *bands;
   ChipClass *classes; /* by value, 0 first */
   int32_t class_count;
+  /* Of sets with objects, else 0. */
+  int64_t object_count;
+  int32_t objects_most;    /* in any chip */
+  int64_t mask_bytes_most; /* of the masks of any chip, one byte per pixel */
+  int64_t crowd_count;     /* COCO: annotations of crowds, which are left out */
+  int64_t
+      degenerate_count; /* objects that are left out: a mask without a pixel, a box without width
+                               or height, or outside of its chip */
 } ChipSetInfo;
 
 /* The ground that a chip covers: its bounding box in pixels of its raster. */
@@ -65,3 +83,9 @@ ChipPlace chip_set_place(const ChipSet *set, int64_t chip);
  * width, 1 = data; labels: height x width class values, 0 where not valid. May be called from
  * several threads. Errors: STATUS_IO, STATUS_BAD_INPUT also for a chip whose checksum is wrong. */
 Status chip_set_read(ChipSet *set, int64_t chip, void *image, uint8_t *valid, uint16_t *labels);
+
+/* The chip's objects, in the set's order; none in a set of classes. Where masks overlap, labels of
+ * chip_set_read has the larger class value; boxes without a mask leave no label. objects may be
+ * empty or hold another chip's; it is the caller's to free, also after an error. May be called from
+ * several threads, each with objects of its own. Errors as chip_set_read. */
+Status chip_set_read_objects(ChipSet *set, int64_t chip, ChipObjects *objects);

@@ -23,6 +23,11 @@ typedef struct LoaderOptions {
       first_stream; /* sample s of batch b draws from stream first_stream + stream_step * b + s */
   uint64_t stream_step;
   int32_t threads;
+  /* Objects go along where objects.class_of_value is given. K and M: what any sample may have, to
+   * be chosen from ChipSetInfo (objects_most and augment_mask_bytes_most of augment.h). */
+  ObjectRule objects;
+  int32_t objects_most;    /* K, at least 1 */
+  int64_t mask_bytes_most; /* M; 0: no masks are wanted, boxes only */
 } LoaderOptions;
 
 /* One batch: samples x size x size. */
@@ -30,9 +35,17 @@ typedef struct LoadedBatch {
   const float *images;
   const uint8_t *valid;
   const uint8_t *labels;
+  /* With objects, else NULL. Rows past a sample's count are 0. */
+  const int32_t *object_counts;  /* samples */
+  const float *boxes;            /* samples x K x 4: x1, y1, x2, y2 in pixels of the sample */
+  const int32_t *object_classes; /* samples x K: from 1 */
+  const int32_t *mask_windows;   /* samples x K x 4: x, y, width, height; 0 without a mask */
+  const int64_t *mask_offsets;   /* samples x K: into the sample's own part of mask_bytes */
+  const uint8_t *mask_bytes;     /* samples x M: height x width of each mask, 0 or 1 */
 } LoadedBatch;
 
 Status loader_open(LoaderOptions options, Loader **loader);
-/* Waits for the next batch; valid until the call after. Errors: those of reading, named by chip. */
+/* Waits for the next batch; valid until the call after. Errors: those of reading, named by chip;
+ * STATUS_BAD_SHAPE for a chip with more objects or masks than there is room for. */
 Status loader_next(Loader *loader, LoadedBatch *batch);
 void loader_close(Loader *loader); /* accepts NULL */

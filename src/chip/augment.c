@@ -5,15 +5,6 @@
 
 enum { NO_LABEL = 255 };
 
-/* Where a sample's pixels come from: column and row of the sample to column and row of the chip,
- * both at pixel centres. */
-typedef struct Pose {
-  double x0, xx, xy; /* chip column = x0 + xx * column + xy * row */
-  double y0, yx, yy;
-  double factor; /* contrast */
-  double offset; /* brightness, in standard deviations */
-} Pose;
-
 /* The eight ways to lay a square: two flips and a quarter turn span them. */
 static void lay(Pose *pose, bool flip_x, bool flip_y, bool transpose, double side, int32_t size)
 {
@@ -147,20 +138,22 @@ static void change_light(const Pose *pose, const double *means, const double *st
   }
 }
 
-void augment_sample(const ChipPixels *chip, const Augmentation *augmentation, const double *means,
+Pose augment_sample(const ChipPixels *chip, const Augmentation *augmentation, const double *means,
                     const double *standard_deviations, Random *random, Sample *sample)
 {
   const Pose pose = draw_pose(chip, augmentation, sample->size_px, random);
   take_all(chip, &pose, sample);
   if (augmentation->brightness > 0 || augmentation->contrast > 0)
     change_light(&pose, means, standard_deviations, chip->band_count, sample);
+  return pose;
 }
 
-void augment_centre(const ChipPixels *chip, Sample *sample)
+Pose augment_centre(const ChipPixels *chip, Sample *sample)
 {
   const Pose pose = {.x0 = floor((chip->width_px - sample->size_px) / 2.0),
                      .xx = 1,
                      .y0 = floor((chip->height_px - sample->size_px) / 2.0),
                      .yy = 1};
   take_all(chip, &pose, sample);
+  return pose;
 }

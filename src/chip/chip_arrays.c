@@ -394,4 +394,4 @@ static Status read_chip(ChipSet *set, int64_t chip, void *image, uint8_t *valid,
   return STATUS_OK;
 }
 
-const ChipSetForm chip_arrays_form = {open_arrays, close_arrays, read_chip};
+const ChipSetForm chip_arrays_form = {open_arrays, close_arrays, read_chip, NULL};

@@ -53,3 +53,11 @@ Status chip_set_read(ChipSet *set, int64_t chip, void *image, uint8_t *valid, ui
   require(chip >= 0 && chip < set->info.chip_count);
   return set->form->read(set, chip, image, valid, labels);
 }
+
+Status chip_set_read_objects(ChipSet *set, int64_t chip, ChipObjects *objects)
+{
+  require(chip >= 0 && chip < set->info.chip_count);
+  chip_objects_clear(objects);
+  if (set->info.kind == CHIP_SET_CLASSES) return STATUS_OK;
+  return set->form->read_objects(set, chip, objects);
+}

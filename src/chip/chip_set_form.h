@@ -11,6 +11,8 @@ typedef struct ChipSetForm {
   Status (*open)(ChipSet *set);
   void (*close)(ChipSet *set);
   Status (*read)(ChipSet *set, int64_t chip, void *image, uint8_t *valid, uint16_t *labels);
+  /* Adds to a list that is empty. NULL: chips have no objects. */
+  Status (*read_objects)(ChipSet *set, int64_t chip, ChipObjects *objects);
 } ChipSetForm;
 
 struct ChipSet {

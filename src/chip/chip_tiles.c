@@ -310,4 +310,4 @@ static void close_tiles(ChipSet *set)
   (void)set; /* all of it lives in the set's arena */
 }
 
-const ChipSetForm chip_tiles_form = {open_tiles, close_tiles, read_chip};
+const ChipSetForm chip_tiles_form = {open_tiles, close_tiles, read_chip, NULL};

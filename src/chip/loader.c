@@ -1,10 +1,12 @@
 #include "chip/loader.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/require.h"
 
 enum { RING = 3 };
 
@@ -12,6 +14,8 @@ typedef struct Slot {
   float *images;
   uint8_t *valid;
   uint8_t *labels;
+  SampleObjects objects; /* of all samples: samples x its capacities */
+  int32_t *object_counts;
   int32_t samples_done;
 } Slot;
 
@@ -35,6 +39,7 @@ typedef struct Bench {
   uint8_t *valid;
   uint8_t *labels;
   uint16_t *values;
+  ChipObjects objects;
 } Bench;
 
 static void bench_free(Bench *bench)
@@ -43,6 +48,7 @@ static void bench_free(Bench *bench)
   memory_free(bench->valid);
   memory_free(bench->labels);
   memory_free(bench->values);
+  chip_objects_free(&bench->objects);
 }
 
 static Status bench_fill(const ChipSetInfo *info, Bench *bench)
@@ -71,6 +77,33 @@ static Sample sample_of(const Loader *loader, int64_t batch, int32_t sample)
                   .labels = slot->labels + first};
 }
 
+static SampleObjects objects_of(const Loader *loader, int64_t batch, int32_t sample)
+{
+  const Slot *slot = &loader->slots[batch % RING];
+  const SampleObjects *all = &slot->objects;
+  const int64_t first = (int64_t)sample * all->capacity;
+  return (SampleObjects){.capacity = all->capacity,
+                         .mask_capacity = all->mask_capacity,
+                         .boxes = all->boxes + 4 * first,
+                         .classes = all->classes + first,
+                         .mask_windows = all->mask_windows + 4 * first,
+                         .mask_offsets = all->mask_offsets + first,
+                         .mask_bytes = all->mask_bytes + sample * all->mask_capacity};
+}
+
+static Status make_objects(const Loader *loader, Bench *bench, const Pose *pose, int64_t batch,
+                           int32_t sample)
+{
+  const LoaderOptions *o = &loader->options;
+  const int64_t chip = o->order[batch * o->samples + sample];
+  if (o->objects.class_of_value == NULL) return STATUS_OK;
+  SampleObjects made = objects_of(loader, batch, sample);
+  TRY(chip_set_read_objects(o->set, chip, &bench->objects));
+  const Status status = augment_objects(&bench->objects, pose, &o->objects, o->size_px, &made);
+  loader->slots[batch % RING].object_counts[sample] = made.count;
+  return status_prefix(status, "chip %" PRId64, chip);
+}
+
 static Status make_sample(const Loader *loader, Bench *bench, int64_t batch, int32_t sample)
 {
   const LoaderOptions *o = &loader->options;
@@ -86,11 +119,10 @@ static Status make_sample(const Loader *loader, Bench *bench, int64_t batch, int
   Sample made = sample_of(loader, batch, sample);
   Random random =
       random_stream(o->seed, o->first_stream + o->stream_step * (uint64_t)batch + (uint64_t)sample);
-  if (o->augmentation != NULL)
-    augment_sample(&image, o->augmentation, o->means, o->standard_deviations, &random, &made);
-  else
-    augment_centre(&image, &made);
-  return STATUS_OK;
+  const Pose pose = o->augmentation != NULL ? augment_sample(&image, o->augmentation, o->means,
+                                                             o->standard_deviations, &random, &made)
+                                            : augment_centre(&image, &made);
+  return make_objects(loader, bench, &pose, batch, sample);
 }
 
 static void fail(Loader *loader, Status status)
@@ -147,6 +179,29 @@ static void *run_thread(void *argument)
   return NULL;
 }
 
+static Status allocate_objects(const LoaderOptions *o, Slot *slot)
+{
+  const size_t samples = (size_t)o->samples;
+  const size_t rows = samples * (size_t)o->objects_most;
+  void *pieces[6];
+  if (o->objects.class_of_value == NULL) return STATUS_OK;
+  require(o->objects_most >= 1 && o->mask_bytes_most >= 0);
+  slot->objects = (SampleObjects){.capacity = o->objects_most, .mask_capacity = o->mask_bytes_most};
+  TRY(memory_allocate(rows, 4 * sizeof(float), "boxes of a batch", &pieces[0]));
+  slot->objects.boxes = pieces[0];
+  TRY(memory_allocate(rows, sizeof(int32_t), "classes of a batch", &pieces[1]));
+  slot->objects.classes = pieces[1];
+  TRY(memory_allocate(rows, 4 * sizeof(int32_t), "masks of a batch", &pieces[2]));
+  slot->objects.mask_windows = pieces[2];
+  TRY(memory_allocate(rows, sizeof(int64_t), "masks of a batch", &pieces[3]));
+  slot->objects.mask_offsets = pieces[3];
+  TRY(memory_allocate(samples, (size_t)o->mask_bytes_most, "masks of a batch", &pieces[4]));
+  slot->objects.mask_bytes = pieces[4];
+  TRY(memory_allocate(samples, sizeof(int32_t), "objects of a batch", &pieces[5]));
+  slot->object_counts = pieces[5];
+  return STATUS_OK;
+}
+
 static Status allocate_slots(Loader *loader)
 {
   const size_t pixels = (size_t)loader->options.samples * (size_t)loader->options.size_px *
@@ -160,6 +215,7 @@ static Status allocate_slots(Loader *loader)
     loader->slots[i].valid = memory;
     TRY(memory_allocate(pixels, 1, "batch", &memory));
     loader->slots[i].labels = memory;
+    TRY(allocate_objects(&loader->options, &loader->slots[i]));
   }
   return STATUS_OK;
 }
@@ -211,8 +267,29 @@ Status loader_next(Loader *loader, LoadedBatch *batch)
   }
   (void)pthread_mutex_unlock(&loader->lock);
   if (failure != STATUS_OK) return status_set(failure, "%s", loader->sentence);
-  *batch = (LoadedBatch){slot->images, slot->valid, slot->labels};
+  *batch = (LoadedBatch){.images = slot->images,
+                         .valid = slot->valid,
+                         .labels = slot->labels,
+                         .object_counts = slot->object_counts,
+                         .boxes = slot->objects.boxes,
+                         .object_classes = slot->objects.classes,
+                         .mask_windows = slot->objects.mask_windows,
+                         .mask_offsets = slot->objects.mask_offsets,
+                         .mask_bytes = slot->objects.mask_bytes};
   return STATUS_OK;
+}
+
+static void free_slot(Slot *slot)
+{
+  memory_free(slot->images);
+  memory_free(slot->valid);
+  memory_free(slot->labels);
+  memory_free(slot->objects.boxes);
+  memory_free(slot->objects.classes);
+  memory_free(slot->objects.mask_windows);
+  memory_free(slot->objects.mask_offsets);
+  memory_free(slot->objects.mask_bytes);
+  memory_free(slot->object_counts);
 }
 
 void loader_close(Loader *loader)
@@ -226,10 +303,7 @@ void loader_close(Loader *loader)
     (void)pthread_join(loader->threads[i], NULL);
   (void)pthread_cond_destroy(&loader->changed);
   (void)pthread_mutex_destroy(&loader->lock);
-  for (int i = 0; i < RING; ++i) {
-    memory_free(loader->slots[i].images);
-    memory_free(loader->slots[i].valid);
-    memory_free(loader->slots[i].labels);
-  }
+  for (int i = 0; i < RING; ++i)
+    free_slot(&loader->slots[i]);
   memory_free(loader);
 }
