@@ -9,7 +9,7 @@
 #include "base/output.h"
 #include "base/path.h"
 #include "classify_join.h"
-#include "classify_pipeline.h"
+#include "classify_pack.h"
 #include "classify_result.h"
 #include "classify_setup.h"
 #include "compute.h"
@@ -17,6 +17,7 @@
 #include "geo/geo.h"
 #include "geo/polygonize.h"
 #include "geo/quicklook.h"
+#include "raster_run.h"
 
 /* GDAL's block cache of a rank, whatever the raster's size. */
 #define CACHE_BYTES (INT64_C(64) << 20)
@@ -33,9 +34,8 @@ typedef struct Classification {
   ClassifyTask task;
   ClassifyEngineOptions engine_options;
   ClassifyEngine engine;
-  Ledger ledger; /* rank 0 */
-  int32_t run;
-  int64_t done_count;
+  ClassifyPack pack;
+  RasterRun run;
 } Classification;
 
 static void release(Classification *c)
@@ -44,7 +44,7 @@ static void release(Classification *c)
   device_close(c->device);
   model_close(&c->model);
   raster_close(c->raster);
-  ledger_close(&c->ledger);
+  raster_run_close(&c->run);
 }
 
 static bool is_root(const Classification *c)
@@ -64,9 +64,9 @@ static Status open_inputs(Classification *c)
 {
   const Comm *comm = c->job->comm;
   TRY(comm_agree(comm, classify_options_check(c->given)));
-  TRY(comm_agree(comm, raster_open(c->given->raster, &c->raster)));
+  TRY(comm_agree(comm, raster_open(c->given->run.raster, &c->raster)));
   TRY(comm_agree(comm, is_root(c) ? classify_check_outputs(c->job, c->given) : STATUS_OK));
-  TRY(model_open(c->job, c->given->model, &c->model));
+  TRY(model_open(c->job, c->given->run.model, &c->model));
   return comm_agree(comm, check_inputs(c));
 }
 
@@ -75,35 +75,34 @@ static void print_plan(const Classification *c)
   const ClassifyTask *task = &c->task;
   const Log *log = c->job->log;
   char crs[CRS_NAME_BYTES];
-  crs_name(task->output_grid.crs_wkt, crs);
-  log_once(log, "%s: %" PRId64 " x %" PRId64 " px, %d bands of %s, %s", c->given->raster,
+  crs_name(task->raster.output_grid.crs_wkt, crs);
+  log_once(log, "%s: %" PRId64 " x %" PRId64 " px, %d bands of %s, %s", c->given->run.raster,
            raster_grid(c->raster)->width_px, raster_grid(c->raster)->height_px,
-           (int)raster_band_count(c->raster), pixel_name(task->pixel), crs);
-  if (c->given->extent.count != 0)
+           (int)raster_band_count(c->raster), pixel_name(task->raster.pixel), crs);
+  if (c->given->run.extent.count != 0)
     log_once(log, "extent: %" PRId64 " x %" PRId64 " px from column %" PRId64 ", row %" PRId64,
-             task->output.width_px, task->output.height_px, task->output.x_px, task->output.y_px);
+             task->raster.output.width_px, task->raster.output.height_px, task->raster.output.x_px,
+             task->raster.output.y_px);
   log_once(log,
            "%s: U-Net with %s, %d classes; %" PRId64 " tiles of %d x %d px, padding %d px, %d at a "
            "time, in %s",
-           c->given->model, encoder_name(c->model.unet.encoder), (int)task->class_count,
-           task->tiles.tile_count, (int)task->tiles.columns.tile_px, (int)task->tiles.rows.tile_px,
-           (int)task->tiles.padding_px, (int)task->tiles.batch_size,
-           element_name(c->engine_options.element));
+           c->given->run.model, encoder_name(c->model.unet.encoder), (int)task->class_count,
+           task->raster.tiles.tile_count, (int)task->raster.tiles.columns.tile_px,
+           (int)task->raster.tiles.rows.tile_px, (int)task->raster.tiles.padding_px,
+           (int)task->raster.tiles.batch_size, element_name(c->engine_options.element));
 }
 
 static Status open_device(Classification *c)
 {
   const ClassifyOptions *given = c->given;
   const Job *job = c->job;
-  TRY(compute_open(job, (DeviceChoice)given->device, given->threads, &c->device));
-  TRY(comm_agree(job->comm, compute_element(c->device, (PrecisionChoice)given->precision,
+  TRY(compute_open(job, (DeviceChoice)given->run.device, given->run.threads, &c->device));
+  TRY(comm_agree(job->comm, compute_element(c->device, (PrecisionChoice)given->run.precision,
                                             &c->engine_options.element)));
   TRY(classify_identify(job, given, &c->model, c->device, c->engine_options.element, &c->task));
   TRY(classify_lay_tiles(job, given, c->raster, &c->model, c->device, &c->engine_options,
                          &c->task));
-  const bool cpu = device_kind(c->device) == DEVICE_CPU;
-  c->task.reader_threads =
-      given->reader_threads > 0 ? (int32_t)given->reader_threads : (cpu ? 1 : 4);
+  c->task.raster.reader_threads = raster_reader_threads(&given->run, c->device);
   print_plan(c);
   return STATUS_OK;
 }
@@ -117,99 +116,100 @@ static Status open_engine(Classification *c)
   return STATUS_OK;
 }
 
-/* What an earlier run left. */
-static Status take_over(Classification *c)
+/* The work. */
+
+typedef struct Results {
+  uint8_t *classes;
+  float *probabilities;
+} Results;
+
+static void close_results(void *context, void *memory)
 {
-  int64_t shared[2] = {0, 0};
-  Status status = STATUS_OK;
-  if (is_root(c)) {
-    status = classify_prepare_folder(c->job, c->given, &c->task, &c->ledger);
-    shared[0] = c->ledger.runs;
-    shared[1] = c->ledger.done_count;
+  const Classification *c = context;
+  Results *results = memory;
+  if (results == NULL) return;
+  device_release_host(c->device, results->classes);
+  device_release_host(c->device, results->probabilities);
+  memory_free(results);
+}
+
+static Status allocate_results(const Classification *c, Results *results)
+{
+  void *memory;
+  const size_t pixels = (size_t)shape_pixels(c->engine.image);
+  if (!c->task.blends) {
+    TRY(device_allocate_host(c->device, pixels, "classes of tiles", &memory));
+    results->classes = memory;
   }
-  TRY(comm_agree(c->job->comm, status));
-  TRY(comm_broadcast(c->job->comm, 0, shared, sizeof shared));
-  c->run = (int32_t)shared[0];
-  c->done_count = shared[1];
-  if (c->done_count > 0)
-    log_once(c->job->log, "goes on: %" PRId64 " of %" PRId64 " batches are done", c->done_count,
-             c->task.tiles.unit_count);
+  if (!c->task.has_probability) return STATUS_OK;
+  const size_t bytes = pixels * (size_t)c->task.class_count * sizeof(float);
+  TRY(device_allocate_host(c->device, bytes, "probabilities of tiles", &memory));
+  results->probabilities = memory;
   return STATUS_OK;
 }
 
-/* The work. */
+static Status open_results(void *context, void **results)
+{
+  void *memory;
+  *results = NULL;
+  TRY(memory_allocate(1, sizeof(Results), "results", &memory));
+  *results = memory; /* closed by its slot in any case */
+  return allocate_results(context, memory);
+}
+
+static bool is_empty(void *context, const TileBatch *batch)
+{
+  const Classification *c = context;
+  return classify_is_empty(&c->task, batch->unit, batch->valid);
+}
+
+static Status compute(void *context, TileBatch *batch)
+{
+  Classification *c = context;
+  const Results *results = batch->results;
+  return classify_engine_run(&c->engine, batch->pixels, batch->valid, results->classes,
+                             results->probabilities);
+}
+
+static Status pack(void *context, const TileBatch *batch, ShardUnit *unit)
+{
+  Classification *c = context;
+  const Results *results = batch->results;
+  const ClassifyBatch computed = {.unit = batch->unit,
+                                  .is_empty = batch->is_empty,
+                                  .valid = batch->valid,
+                                  .classes = results->classes,
+                                  .probabilities = results->probabilities};
+  classify_pack_unit(&c->pack, &computed, unit);
+  return STATUS_OK;
+}
 
 static ShardFormat shard_format(const Classification *c)
 {
   const bool kept = *c->given->result != '\0';
-  return (ShardFormat){.folder = c->task.folder,
-                       .identity = c->task.identity,
-                       .run = c->run,
-                       .rank = comm_rank(c->job->comm),
-                       .batch_size = c->task.tiles.batch_size,
-                       .class_type = classify_array_type(&c->task),
-                       .has_classes = !c->task.blends,
-                       .probability_classes = c->task.has_probability ? c->task.class_count : 0,
-                       .deflate_level = kept ? 1 : 0,
-                       .interval_s = (double)c->given->checkpoint_every};
-}
-
-static Status run_work(Classification *c, Work *work)
-{
-  ShardWriter *writer;
-  const ShardFormat format = shard_format(c);
-  const TilePlan *tiles = &c->task.tiles;
-  const int64_t tiles_before = c->done_count * tiles->batch_size;
-  Progress progress =
-      progress_start(c->job->log, "classify", "tiles", tiles->tile_count,
-                     tiles_before < tiles->tile_count ? tiles_before : tiles->tile_count);
-  Status status = shard_writer_open(&format, &writer);
-  if (status == STATUS_OK)
-    status = classify_pipeline_run(&c->task, &c->engine, work, writer, &progress);
-  else
-    work_cancel(work);
-  shard_writer_close(writer);
-  return status;
-}
-
-static Status done_bytes(const Classification *c, uint8_t **done)
-{
-  void *memory;
-  *done = NULL;
-  if (!is_root(c)) return STATUS_OK;
-  TRY(memory_allocate((size_t)c->ledger.unit_count, 1, "units", &memory));
-  *done = memory;
-  for (int64_t unit = 0; unit < c->ledger.unit_count; ++unit)
-    (*done)[unit] = c->ledger.places[unit].shard != LEDGER_NOT_DONE;
-  return STATUS_OK;
+  ShardFormat format = {.deflate_level = kept ? 1 : 0};
+  if (!c->task.blends) format.arrays[format.array_count++] = classify_class_array(&c->task);
+  if (c->task.has_probability)
+    format.arrays[format.array_count++] = classify_probability_array(&c->task);
+  return format;
 }
 
 static Status do_work(Classification *c)
 {
-  uint8_t *done;
-  Work *work;
-  TRY(comm_agree(c->job->comm, done_bytes(c, &done)));
-  Status status = work_open(c->job->comm, c->task.tiles.unit_count, 1, done, &work);
-  memory_free(done);
-  if (status != STATUS_OK) return status;
-  status = run_work(c, work);
-  work_close(work);
-  return comm_agree(c->job->comm, status);
+  const ShardFormat format = shard_format(c);
+  const TileCalls calls = {.context = c,
+                           .open_results = open_results,
+                           .close_results = close_results,
+                           .is_empty = is_empty,
+                           .compute = compute,
+                           .pack = pack};
+  TRY(comm_agree(c->job->comm, classify_pack_open(&c->task, &c->pack)));
+  const Status status = raster_run_work(&c->run, "classify", c->device, &format, &calls);
+  classify_pack_close(&c->pack);
+  return status;
 }
 
 /* The outputs, on rank 0. */
-
-static Status read_ledger(Classification *c)
-{
-  ledger_close(&c->ledger);
-  TRY(ledger_open(c->task.folder, c->task.identity, c->task.tiles.unit_count, false, c->job->log,
-                  &c->ledger));
-  if (c->ledger.done_count == c->ledger.unit_count) return STATUS_OK;
-  return status_set(STATUS_IO,
-                    "%s: of %" PRId64 " batches only %" PRId64
-                    " are on disk; run the same command again",
-                    c->task.folder, c->ledger.unit_count, c->ledger.done_count);
-}
 
 static void print_coverage(const Classification *c, const ClassifyCoverage *coverage)
 {
@@ -251,12 +251,12 @@ static Status write_quicklook(const Classification *c)
 /* Journals go last: as long as they are there, the same command goes on. */
 static Status clear_folder(const Classification *c, bool is_joined)
 {
-  if (*c->given->result == '\0') return path_remove_tree(c->task.folder);
+  if (*c->given->result == '\0') return path_remove_tree(c->task.raster.folder);
   if (is_joined) {
     const Ledger nothing = {0};
-    TRY(ledger_remove_strays(&nothing, c->task.folder));
+    TRY(ledger_remove_strays(&nothing, c->task.raster.folder));
   }
-  return ledger_remove_journals(c->task.folder);
+  return ledger_remove_journals(c->task.raster.folder);
 }
 
 static Status write_outputs(Classification *c)
@@ -265,16 +265,16 @@ static Status write_outputs(Classification *c)
   ClassifyCoverage coverage;
   const ClassifyOptions *given = c->given;
   const bool is_joined = *given->result != '\0' && !classify_result_is_virtual(&c->task);
-  TRY(path_join(c->task.folder, joined_name, sizeof joined, joined));
-  TRY(read_ledger(c));
+  TRY(path_join(c->task.raster.folder, joined_name, sizeof joined, joined));
+  TRY(raster_run_settle(&c->run));
   const ClassifyJoin join = {.map_path = given->output,
                              .probability_path = given->probability,
                              .joined_path = is_joined ? joined : NULL,
                              .thread_count = omp_get_max_threads()};
-  TRY(classify_join(&c->task, &c->ledger, &join, c->job->log, &coverage));
+  TRY(classify_join(&c->task, &c->run.ledger, &join, c->job->log, &coverage));
   if (*given->result != '\0')
-    TRY(classify_result_write(c->job, given, &c->task, &c->ledger, is_joined ? joined_name : NULL,
-                              &coverage));
+    TRY(classify_result_write(c->job, given, &c->task, &c->run.ledger,
+                              is_joined ? joined_name : NULL, &coverage));
   TRY(write_polygons(c));
   TRY(write_quicklook(c));
   TRY(clear_folder(c, is_joined));
@@ -287,8 +287,9 @@ static Status classify(Classification *c)
 {
   TRY(open_inputs(c));
   TRY(open_device(c));
-  TRY(take_over(c));
-  if (c->done_count < c->task.tiles.unit_count) {
+  c->run = (RasterRun){.job = c->job, .given = &c->given->run, .task = &c->task.raster};
+  TRY(raster_run_take_over(&c->run, c->given->result));
+  if (c->run.done_count < c->task.raster.tiles.unit_count) {
     TRY(comm_agree(c->job->comm, open_engine(c)));
     TRY(do_work(c));
     classify_engine_close(&c->engine);

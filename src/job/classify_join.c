@@ -37,17 +37,17 @@ static Status join_segment(Joining *joining, int64_t unit, Window segment, int64
     return STATUS_OK;
   }
   const int64_t pixels = window_pixels(segment);
-  TRY(shard_reader_classes(joining->reader, unit, first_px, pixels, classify_array_type(task),
-                           joining->values));
+  const ShardArray classes = classify_class_array(task);
+  const ShardArray probabilities = classify_probability_array(task);
+  TRY(shard_reader_read(joining->reader, unit, &classes, first_px, pixels, joining->values));
   if (task->has_probability)
-    TRY(shard_reader_probabilities(joining->reader, unit, first_px, pixels, task->class_count,
-                                   joining->bytes));
+    TRY(shard_reader_read(joining->reader, unit, &probabilities, first_px, pixels, joining->bytes));
   return classify_sink_write(joining->sink, segment, joining->values, joining->bytes);
 }
 
 static Status join_cropped(Joining *joining, Progress *progress)
 {
-  const TilePlan *tiles = &joining->task->tiles;
+  const TilePlan *tiles = &joining->task->raster.tiles;
   for (int64_t unit = 0; unit < tiles->unit_count; ++unit) {
     int64_t first;
     int64_t end;
@@ -103,7 +103,7 @@ static Status tile_store_open(size_t tile_bytes, TileStore *store)
 static Status tile_store_get(TileStore *store, const Joining *joining, int64_t tile,
                              const uint8_t **bytes)
 {
-  const TilePlan *tiles = &joining->task->tiles;
+  const TilePlan *tiles = &joining->task->raster.tiles;
   const int64_t unit = tile / tiles->batch_size;
   const int64_t tile_px = (int64_t)tiles->columns.tile_px * tiles->rows.tile_px;
   KeptTile *oldest = &store->kept[0];
@@ -120,8 +120,9 @@ static Status tile_store_get(TileStore *store, const Joining *joining, int64_t t
     if (kept->last_use < oldest->last_use) oldest = kept;
   }
   oldest->tile = -1;
-  TRY(shard_reader_probabilities(joining->reader, unit, tile % tiles->batch_size * tile_px, tile_px,
-                                 joining->task->class_count, oldest->bytes));
+  const ShardArray probabilities = classify_probability_array(joining->task);
+  TRY(shard_reader_read(joining->reader, unit, &probabilities, tile % tiles->batch_size * tile_px,
+                        tile_px, oldest->bytes));
   oldest->tile = tile;
   oldest->last_use = store->uses;
   *bytes = oldest->bytes;
@@ -131,7 +132,7 @@ static Status tile_store_get(TileStore *store, const Joining *joining, int64_t t
 /* The tiles of one row, from the first to the last that touch the core. */
 static Status add_row(Joining *joining, TileStore *store, int64_t row, int64_t column)
 {
-  const TilePlan *tiles = &joining->task->tiles;
+  const TilePlan *tiles = &joining->task->raster.tiles;
   const Window core = joining->blend.core;
   const int64_t columns = tiles->columns.count;
   int64_t first = column;
@@ -150,7 +151,7 @@ static Status add_row(Joining *joining, TileStore *store, int64_t row, int64_t c
 static Status join_core(Joining *joining, TileStore *store, int64_t tile)
 {
   const ClassifyTask *task = joining->task;
-  const TilePlan *tiles = &task->tiles;
+  const TilePlan *tiles = &task->raster.tiles;
   const Window core = tile_plan_core(tiles, tile);
   const int64_t column = tile % tiles->columns.count;
   const int64_t row = tile / tiles->columns.count;
@@ -177,7 +178,7 @@ static Status join_core(Joining *joining, TileStore *store, int64_t tile)
 static Status join_blended(Joining *joining, Progress *progress)
 {
   TileStore store;
-  const TilePlan *tiles = &joining->task->tiles;
+  const TilePlan *tiles = &joining->task->raster.tiles;
   const size_t tile_px = (size_t)tiles->columns.tile_px * (size_t)tiles->rows.tile_px;
   TRY(tile_store_open(tile_px * (size_t)joining->task->class_count, &store));
   Status status = STATUS_OK;
@@ -206,8 +207,9 @@ static Status open_reading(const char *folder, Joining *joining)
 {
   void *memory;
   const ClassifyTask *task = joining->task;
-  const size_t tile_px = (size_t)task->tiles.columns.tile_px * (size_t)task->tiles.rows.tile_px;
-  const size_t pixels = tile_px * (size_t)(task->blends ? 1 : task->tiles.batch_size);
+  const size_t tile_px =
+      (size_t)task->raster.tiles.columns.tile_px * (size_t)task->raster.tiles.rows.tile_px;
+  const size_t pixels = tile_px * (size_t)(task->blends ? 1 : task->raster.tiles.batch_size);
   TRY(shard_reader_open(folder, joining->ledger, &joining->reader));
   TRY(memory_allocate(pixels, pixel_bytes(task->map_type), "a strip of the map", &joining->values));
   if (task->has_probability) {
@@ -217,7 +219,7 @@ static Status open_reading(const char *folder, Joining *joining)
   if (!task->blends) return STATUS_OK;
   TRY(memory_allocate(pixels, 1, "a strip of the map", &memory));
   joining->indices = memory;
-  return open_blend(&task->tiles, (int64_t)tile_px, task->class_count, &joining->blend);
+  return open_blend(&task->raster.tiles, (int64_t)tile_px, task->class_count, &joining->blend);
 }
 
 static void close_reading(Joining *joining)
@@ -244,13 +246,14 @@ static Status settle_coverage(const Joining *joining, ClassifyCoverage *coverage
   return status_set(STATUS_BAD_INPUT,
                     "the shards in %s hold %" PRId64
                     " pixels without data, the journals say %" PRId64 "; --resume=no begins anew",
-                    joining->task->folder, coverage->nodata_px, nodata_px);
+                    joining->task->raster.folder, coverage->nodata_px, nodata_px);
 }
 
 static Status join_all(Joining *joining, const Log *log)
 {
-  Progress progress = progress_start(log, "join", "tiles", joining->task->tiles.tile_count, 0);
-  TRY(open_reading(joining->task->folder, joining));
+  Progress progress =
+      progress_start(log, "join", "tiles", joining->task->raster.tiles.tile_count, 0);
+  TRY(open_reading(joining->task->raster.folder, joining));
   TRY(joining->task->blends ? join_blended(joining, &progress) : join_cropped(joining, &progress));
   TRY(settle_coverage(joining, &joining->sink->coverage));
   return classify_sink_finish(joining->sink);

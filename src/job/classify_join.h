@@ -1,8 +1,8 @@
 #pragma once
 
 #include "base/log.h"
-#include "classify_ledger.h"
 #include "classify_task.h"
+#include "tile_ledger.h"
 
 /* On rank 0: from all shards to the class map and the map of probabilities, one rectangle after the
  * other; memory does not grow with the raster. */

@@ -1,6 +1,5 @@
 #include "classify_options.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/path.h"
@@ -9,9 +8,9 @@
 #define FIELD(name) offsetof(ClassifyOptions, name)
 
 static const Option options[] = {
-    {"raster", OPTION_TEXT, FIELD(raster), NULL, NULL, 0, 0, NULL,
+    {"raster", OPTION_TEXT, FIELD(run.raster), NULL, NULL, 0, 0, NULL,
      "The imagery: anything GDAL opens, of the type and bands that the model was trained on."},
-    {"model", OPTION_TEXT, FIELD(model), NULL, NULL, 0, 0, NULL,
+    {"model", OPTION_TEXT, FIELD(run.model), NULL, NULL, 0, 0, NULL,
      "The model package (.dlpk) that train made, an .emd beside its weights, or a folder with "
      "one."},
     {"output", OPTION_TEXT, FIELD(output), NULL, NULL, 0, 0, NULL,
@@ -25,19 +24,19 @@ static const Option options[] = {
      "Also writes the patches of each class (.gpkg, .fgb, .geojson or .shp)."},
     {"quicklook", OPTION_TEXT, FIELD(quicklook), "", NULL, 0, 0, NULL,
      "Also writes a picture (.png) of the classes over the image."},
-    {"extent", OPTION_REALS, FIELD(extent), "", "map units", 0, 0, NULL,
+    {"extent", OPTION_REALS, FIELD(run.extent), "", "map units", 0, 0, NULL,
      "Only this part of the raster: x_min,y_min,x_max,y_max in its reference system."},
-    {"bands", OPTION_REALS, FIELD(bands), "", NULL, 1, 65535, NULL,
+    {"bands", OPTION_REALS, FIELD(run.bands), "", NULL, 1, 65535, NULL,
      "The raster's bands, counted from 1, in the order of the model's: 4,3,2. Empty: the model's "
      "own choice, which is 1,2,3 … as a rule."},
-    {"tile_size", OPTION_INT, FIELD(tile_size), "0", "px", 0, 16384, NULL,
+    {"tile_size", OPTION_INT, FIELD(run.tile_size), "0", "px", 0, 16384, NULL,
      "Width and height of the tiles that the network sees, a multiple of 32. 0: 1024, or the "
      "model's if that is larger; less where that saves overlap."},
-    {"padding", OPTION_INT, FIELD(padding), "-1", "px", -1, 8192, NULL,
+    {"padding", OPTION_INT, FIELD(run.padding), "-1", "px", -1, 8192, NULL,
      "How far a pixel is at least from the edge of the tile it is taken from; neighbours overlap "
      "by "
      "twice that. -1: 64, or an eighth of tile_size if that is less."},
-    {"batch_size", OPTION_INT, FIELD(batch_size), "0", "tiles", 0, 4096, NULL,
+    {"batch_size", OPTION_INT, FIELD(run.batch_size), "0", "tiles", 0, 4096, NULL,
      "Tiles computed together. 0: 1 on a CPU, up to 8 as memory allows on a GPU."},
     {"merge", OPTION_CHOICE, FIELD(merge), "crop", NULL, 0, 0, "crop|blend",
      "crop takes each pixel from the middle part of one tile. blend takes the weighted mean of all "
@@ -48,20 +47,20 @@ static const Option options[] = {
      "Smaller polygons are left out."},
     {"simplify", OPTION_REAL, FIELD(simplify), "0", "map units", 0, 1e9, NULL,
      "Tolerance with which polygons are simplified. 0: they follow the pixels."},
-    {"device", OPTION_CHOICE, FIELD(device), "auto", NULL, 0, 0, DEVICE_CHOICES,
+    {"device", OPTION_CHOICE, FIELD(run.device), "auto", NULL, 0, 0, DEVICE_CHOICES,
      "Where to compute. auto: GPUs if there are any, shared out among the ranks of a node."},
-    {"precision", OPTION_CHOICE, FIELD(precision), "auto", NULL, 0, 0, PRECISION_CHOICES,
+    {"precision", OPTION_CHOICE, FIELD(run.precision), "auto", NULL, 0, 0, PRECISION_CHOICES,
      "What the network computes in. auto: bfloat16 where the device is fast in it."},
-    {"threads", OPTION_INT, FIELD(threads), "0", NULL, 0, 1024, NULL,
+    {"threads", OPTION_INT, FIELD(run.threads), "0", NULL, 0, 1024, NULL,
      "Computing threads of each rank. 0: OMP_NUM_THREADS, or all cores."},
-    {"reader_threads", OPTION_INT, FIELD(reader_threads), "0", NULL, 0, 32, NULL,
+    {"reader_threads", OPTION_INT, FIELD(run.reader_threads), "0", NULL, 0, 32, NULL,
      "Threads of each rank that read ahead. 0: 1 on a CPU, 4 on a GPU."},
-    {"checkpoint_every", OPTION_INT, FIELD(checkpoint_every), "120", "s", 0, 86400, NULL,
+    {"checkpoint_every", OPTION_INT, FIELD(run.checkpoint_every), "120", "s", 0, 86400, NULL,
      "What is done is kept for good after this time: a killed job loses no more. A signal loses "
      "nothing."},
-    {"overwrite", OPTION_FLAG, FIELD(overwrite), "no", NULL, 0, 0, NULL,
+    {"overwrite", OPTION_FLAG, FIELD(run.overwrite), "no", NULL, 0, 0, NULL,
      "Replaces outputs that are there, and drops the unfinished work of another job."},
-    {"resume", OPTION_CHOICE, FIELD(resume), "auto", NULL, 0, 0, "auto|no",
+    {"resume", OPTION_CHOICE, FIELD(run.resume), "auto", NULL, 0, 0, "auto|no",
      "auto goes on where the same command was stopped; no begins anew."},
 };
 
@@ -95,7 +94,6 @@ static Status check_polygons(const char *path)
 
 Status classify_options_check(const ClassifyOptions *given)
 {
-  const double *v = given->extent.values;
   if (*given->output == '\0')
     return status_set(STATUS_BAD_OPTION, "--output is empty; give the name of the class map");
   TRY(check_ending("output", given->output, ".tif", ".tiff"));
@@ -106,13 +104,5 @@ Status classify_options_check(const ClassifyOptions *given)
   if (strcmp(given->output, given->probability) == 0)
     return status_set(STATUS_BAD_OPTION, "--output and --probability are the same file %s",
                       given->output);
-  if (given->extent.count != 0 && !(given->extent.count == 4 && v[0] < v[2] && v[1] < v[3]))
-    return status_set(
-        STATUS_BAD_OPTION,
-        "--extent takes four numbers, x_min,y_min,x_max,y_max, the first two smaller");
-  for (size_t i = 0; i < given->bands.count; ++i)
-    if (given->bands.values[i] != floor(given->bands.values[i]))
-      return status_set(STATUS_BAD_OPTION, "--bands: %g is no number of a band",
-                        given->bands.values[i]);
-  return STATUS_OK;
+  return raster_options_check(&given->run);
 }

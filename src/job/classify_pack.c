@@ -10,6 +10,16 @@ ArrayType classify_array_type(const ClassifyTask *task)
   return task->map_type == PIXEL_U8 ? ARRAY_U8 : ARRAY_U16;
 }
 
+ShardArray classify_class_array(const ClassifyTask *task)
+{
+  return (ShardArray){.name = "class", .type = classify_array_type(task)};
+}
+
+ShardArray classify_probability_array(const ClassifyTask *task)
+{
+  return (ShardArray){.name = "probability", .type = ARRAY_U8, .columns = task->class_count};
+}
+
 static int32_t map_value(const ClassifyTask *task, uint8_t index)
 {
   return index < task->class_count ? task->classes[index].value : task->nodata;
@@ -30,14 +40,14 @@ void classify_map_values(const ClassifyTask *task, const uint8_t *indices, int64
 
 static int64_t tile_pixels(const ClassifyTask *task)
 {
-  return (int64_t)task->tiles.columns.tile_px * task->tiles.rows.tile_px;
+  return (int64_t)task->raster.tiles.columns.tile_px * task->raster.tiles.rows.tile_px;
 }
 
 static Status allocate(ClassifyPack *pack)
 {
   void *memory;
   const ClassifyTask *task = pack->task;
-  const size_t pixels = (size_t)(task->tiles.batch_size * tile_pixels(task));
+  const size_t pixels = (size_t)(task->raster.tiles.batch_size * tile_pixels(task));
   TRY(memory_allocate(pixels, 1, "classes of a batch", &memory));
   pack->indices = memory;
   TRY(memory_allocate(pixels, pixel_bytes(task->map_type), "classes of a batch", &pack->values));
@@ -78,8 +88,8 @@ typedef struct CoreRows {
 static CoreRows core_rows(const ClassifyTask *task, int64_t tile, int64_t slot, Window segment,
                           int64_t segment_px)
 {
-  const Window window = tile_plan_tile(&task->tiles, tile);
-  const Window core = tile_plan_core(&task->tiles, tile);
+  const Window window = tile_plan_tile(&task->raster.tiles, tile);
+  const Window core = tile_plan_core(&task->raster.tiles, tile);
   return (CoreRows){
       .source_px = slot * tile_pixels(task) + (core.y_px - window.y_px) * window.width_px +
                    (core.x_px - window.x_px),
@@ -127,9 +137,9 @@ static void pack_cores(ClassifyPack *pack, const ClassifyBatch *batch, ShardUnit
   int64_t tile;
   int64_t segment_px = 0;
   Window segment;
-  tile_plan_unit(&task->tiles, batch->unit, &first, &end);
+  tile_plan_unit(&task->raster.tiles, batch->unit, &first, &end);
   tile = first;
-  for (int64_t next = first; tile_plan_next_segment(&task->tiles, &next, end, &segment);) {
+  for (int64_t next = first; tile_plan_next_segment(&task->raster.tiles, &next, end, &segment);) {
     for (; tile < next; ++tile) {
       const CoreRows rows = core_rows(task, tile, tile - first, segment, segment_px);
       pack_classes(pack, batch, rows, unit);
@@ -138,34 +148,15 @@ static void pack_cores(ClassifyPack *pack, const ClassifyBatch *batch, ShardUnit
     segment_px += window_pixels(segment);
   }
   classify_map_values(task, pack->indices, segment_px, pack->values);
-  unit->stored_px = segment_px;
-  unit->classes = pack->values;
-  unit->probabilities = pack->bytes;
-}
-
-static int64_t count_nodata(const ClassifyTask *task, int64_t unit, const uint8_t *valid,
-                            int64_t *core_px)
-{
-  int64_t first;
-  int64_t end;
-  int64_t nodata = 0;
-  *core_px = 0;
-  tile_plan_unit(&task->tiles, unit, &first, &end);
-  for (int64_t tile = first; tile < end; ++tile) {
-    const CoreRows rows =
-        core_rows(task, tile, tile - first, tile_plan_core(&task->tiles, tile), 0);
-    *core_px += rows.width_px * rows.height_px;
-    for (int64_t row = 0; row < rows.height_px; ++row)
-      for (int64_t i = 0; i < rows.width_px; ++i)
-        nodata += valid[rows.source_px + row * rows.source_step_px + i] == 0;
-  }
-  return nodata;
+  unit->stored = segment_px;
+  unit->values[0] = pack->values;
+  unit->values[1] = pack->bytes;
 }
 
 bool classify_is_empty(const ClassifyTask *task, int64_t unit, const uint8_t *valid)
 {
   int64_t core_px;
-  const int64_t nodata = count_nodata(task, unit, valid, &core_px);
+  const int64_t nodata = raster_unit_nodata(&task->raster, unit, valid, &core_px);
   return nodata == core_px;
 }
 
@@ -177,16 +168,16 @@ void classify_pack_unit(ClassifyPack *pack, const ClassifyBatch *batch, ShardUni
   int64_t end;
   *unit = (ShardUnit){.unit = batch->unit};
   if (batch->is_empty) {
-    unit->nodata_px = count_nodata(task, batch->unit, batch->valid, &core_px);
+    unit->nodata_px = raster_unit_nodata(&task->raster, batch->unit, batch->valid, &core_px);
     return;
   }
   if (!task->blends) {
     pack_cores(pack, batch, unit);
     return;
   }
-  tile_plan_unit(&task->tiles, batch->unit, &first, &end);
-  unit->stored_px = (end - first) * tile_pixels(task);
-  unit->nodata_px = count_nodata(task, batch->unit, batch->valid, &core_px);
-  unit->probabilities = pack->bytes;
-  blend_bytes(batch->probabilities, batch->valid, unit->stored_px, task->class_count, pack->bytes);
+  tile_plan_unit(&task->raster.tiles, batch->unit, &first, &end);
+  unit->stored = (end - first) * tile_pixels(task);
+  unit->nodata_px = raster_unit_nodata(&task->raster, batch->unit, batch->valid, &core_px);
+  unit->values[0] = pack->bytes;
+  blend_bytes(batch->probabilities, batch->valid, unit->stored, task->class_count, pack->bytes);
 }

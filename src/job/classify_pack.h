@@ -1,6 +1,5 @@
 #pragma once
 
-#include "classify_shard.h"
 #include "classify_task.h"
 
 /* From the tiles of a batch to what is stored of its unit: the cores, segment after segment, in the

@@ -19,7 +19,7 @@ static int64_t piece_count(const TilePlan *tiles)
 
 bool classify_result_is_virtual(const ClassifyTask *task)
 {
-  return !task->blends && piece_count(&task->tiles) <= PIECES_MOST;
+  return !task->blends && piece_count(&task->raster.tiles) <= PIECES_MOST;
 }
 
 /* Pieces of the class array; those of the probabilities are the same with one dimension more. */
@@ -33,7 +33,7 @@ typedef struct Pieces {
 static Status shard_path(const ClassifyTask *task, const char *name, Arena *arena, char **path)
 {
   char joined[OUTPUT_PATH_BYTES];
-  TRY(path_join(path_file_name(task->folder), name, sizeof joined, joined));
+  TRY(path_join(path_file_name(task->raster.folder), name, sizeof joined, joined));
   return arena_copy_text(arena, joined, path);
 }
 
@@ -48,10 +48,10 @@ static Status shard_sizes(const ClassifyTask *task, const Ledger *ledger, Arena 
     if (place->shard < 0) continue;
     int64_t first;
     int64_t end;
-    int64_t end_px = place->offset_px;
+    int64_t end_px = place->offset;
     Window segment;
-    tile_plan_unit(&task->tiles, unit, &first, &end);
-    while (tile_plan_next_segment(&task->tiles, &first, end, &segment))
+    tile_plan_unit(&task->raster.tiles, unit, &first, &end);
+    while (tile_plan_next_segment(&task->raster.tiles, &first, end, &segment))
       end_px += window_pixels(segment);
     if (end_px > (*pixels)[place->shard]) (*pixels)[place->shard] = end_px;
   }
@@ -63,19 +63,20 @@ static void add_pieces(const ClassifyTask *task, const LedgerPlace *place, int64
 {
   int64_t first;
   int64_t end;
-  int64_t at_px = place->offset_px;
+  int64_t at_px = place->offset;
   Window segment;
-  tile_plan_unit(&task->tiles, unit, &first, &end);
-  while (tile_plan_next_segment(&task->tiles, &first, end, &segment)) {
-    pieces->items[pieces->count++] = (ArrayPiece){
-        .file = file,
-        .array = "class",
-        .source_rank = 1,
-        .source_dims = {shard_px},
-        .source_start = {at_px},
-        .source_count = {window_pixels(segment)},
-        .target_start = {segment.y_px - task->output.y_px, segment.x_px - task->output.x_px},
-        .target_count = {segment.height_px, segment.width_px}};
+  tile_plan_unit(&task->raster.tiles, unit, &first, &end);
+  while (tile_plan_next_segment(&task->raster.tiles, &first, end, &segment)) {
+    pieces->items[pieces->count++] =
+        (ArrayPiece){.file = file,
+                     .array = "class",
+                     .source_rank = 1,
+                     .source_dims = {shard_px},
+                     .source_start = {at_px},
+                     .source_count = {window_pixels(segment)},
+                     .target_start = {segment.y_px - task->raster.output.y_px,
+                                      segment.x_px - task->raster.output.x_px},
+                     .target_count = {segment.height_px, segment.width_px}};
     at_px += window_pixels(segment);
   }
 }
@@ -89,8 +90,8 @@ static Status pieces_of_shards(const ClassifyTask *task, const Ledger *ledger, P
   char **files = memory;
   for (int32_t i = 0; i < ledger->shard_count; ++i)
     TRY(shard_path(task, ledger->shard_names[i], pieces->arena, &files[i]));
-  TRY(arena_allocate(pieces->arena, (size_t)piece_count(&task->tiles) * sizeof *pieces->items,
-                     &memory));
+  TRY(arena_allocate(pieces->arena,
+                     (size_t)piece_count(&task->raster.tiles) * sizeof *pieces->items, &memory));
   pieces->items = memory;
   for (int64_t unit = 0; unit < ledger->unit_count; ++unit) {
     const LedgerPlace *place = &ledger->places[unit];
@@ -104,8 +105,8 @@ static Status piece_of_joined(const ClassifyTask *task, const char *name, Pieces
 {
   char *file;
   void *memory;
-  const int64_t height = task->output.height_px;
-  const int64_t width = task->output.width_px;
+  const int64_t height = task->raster.output.height_px;
+  const int64_t width = task->raster.output.width_px;
   TRY(shard_path(task, name, pieces->arena, &file));
   TRY(arena_allocate(pieces->arena, sizeof *pieces->items, &memory));
   pieces->items = memory;
@@ -152,7 +153,7 @@ static Status describe_classes(const ClassifyTask *task, ArrayFile *file, Arena 
 
 static Status georeference(const Job *job, const ClassifyTask *task, ArrayFile *file)
 {
-  const Grid *grid = &task->output_grid;
+  const Grid *grid = &task->raster.output_grid;
   const Status status =
       array_georeference(file, "class", grid->crs_wkt, grid->pixel_to_map, task->nodata);
   if (status != STATUS_UNSUPPORTED) return status;
@@ -164,7 +165,8 @@ static Status georeference(const Job *job, const ClassifyTask *task, ArrayFile *
 static Status write_arrays(const Job *job, const ClassifyOptions *given, const ClassifyTask *task,
                            Pieces *pieces, ArrayFile *file)
 {
-  const int64_t dims[3] = {task->output.height_px, task->output.width_px, task->class_count};
+  const int64_t dims[3] = {task->raster.output.height_px, task->raster.output.width_px,
+                           task->class_count};
   TRY(array_create_virtual(file, "class", classify_array_type(task), 2, dims, task->nodata,
                            pieces->items, pieces->count));
   TRY(describe_classes(task, file, pieces->arena));
@@ -179,9 +181,9 @@ static Status write_arrays(const Job *job, const ClassifyOptions *given, const C
 
 static Status write_plan(const ClassifyTask *task, ArrayFile *file)
 {
-  const TilePlan *tiles = &task->tiles;
-  const int64_t window[4] = {task->output.x_px, task->output.y_px, task->output.width_px,
-                             task->output.height_px};
+  const TilePlan *tiles = &task->raster.tiles;
+  const int64_t window[4] = {task->raster.output.x_px, task->raster.output.y_px,
+                             task->raster.output.width_px, task->raster.output.height_px};
   TRY(array_make_group(file, "plan"));
   TRY(array_set_ints(file, "plan", "window_px", window, 4));
   TRY(array_set_int(file, "plan", "tile_width_px", tiles->columns.tile_px));
@@ -209,7 +211,7 @@ static Status write_provenance(const Job *job, const ClassifyTask *task, ArrayFi
   clock_utc(now);
   TRY(array_make_group(file, "provenance"));
   TRY(array_set_text(file, "provenance", "command", job->command));
-  TRY(array_set_text(file, "provenance", "job", task->identity));
+  TRY(array_set_text(file, "provenance", "job", task->raster.identity));
   TRY(array_set_text(file, "provenance", "gdal", geo_version()));
   TRY(array_set_int(file, "provenance", "ranks", comm_rank_count(job->comm)));
   return array_set_text(file, "provenance", "finished", now);

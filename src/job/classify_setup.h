@@ -1,7 +1,6 @@
 #pragma once
 
 #include "classify_engine.h"
-#include "classify_ledger.h"
 #include "classify_options.h"
 #include "classify_task.h"
 #include "geo/raster.h"
@@ -30,8 +29,3 @@ Status classify_identify(const Job *job, const ClassifyOptions *given, const Mod
 Status classify_lay_tiles(const Job *job, const ClassifyOptions *given, const Raster *raster,
                           const Model *model, Device *device, ClassifyEngineOptions *engine,
                           ClassifyTask *task);
-
-/* Local, on rank 0. Makes the folder of shards or takes over what an earlier run of the same job
- * left in it. */
-Status classify_prepare_folder(const Job *job, const ClassifyOptions *given,
-                               const ClassifyTask *task, Ledger *ledger);

@@ -13,8 +13,8 @@ static Status open_map(const ClassifyJoin *join, ClassifySink *sink)
   const ClassifyTask *task = sink->task;
   const ClassMapOptions options = {
       .type = task->map_type, .nodata = task->nodata, .thread_count = join->thread_count};
-  return class_map_create(join->map_path, &task->output_grid, task->classes, task->class_count,
-                          &options, &sink->map);
+  return class_map_create(join->map_path, &task->raster.output_grid, task->classes,
+                          task->class_count, &options, &sink->map);
 }
 
 static Status open_probability(const ClassifyJoin *join, ClassifySink *sink)
@@ -31,7 +31,8 @@ static Status open_probability(const ClassifyJoin *join, ClassifySink *sink)
                                   .nodata = BLEND_NODATA,
                                   .scale = 1.0 / BLEND_ONE,
                                   .thread_count = join->thread_count};
-  return band_map_create(join->probability_path, &task->output_grid, &options, &sink->probability);
+  return band_map_create(join->probability_path, &task->raster.output_grid, &options,
+                         &sink->probability);
 }
 
 static int64_t least(int64_t a, int64_t b)
@@ -42,8 +43,8 @@ static int64_t least(int64_t a, int64_t b)
 static Status open_joined(const ClassifyJoin *join, ClassifySink *sink)
 {
   const ClassifyTask *task = sink->task;
-  const int64_t height = task->output.height_px;
-  const int64_t width = task->output.width_px;
+  const int64_t height = task->raster.output.height_px;
+  const int64_t width = task->raster.output.width_px;
   if (join->joined_path == NULL) return STATUS_OK;
   TRY(array_file_create(join->joined_path, &sink->joined));
   const ArrayLayout classes = {
@@ -74,7 +75,7 @@ Status classify_sink_open(const ClassifyTask *task, const ClassifyJoin *join, Cl
 {
   memset(sink, 0, sizeof *sink);
   sink->task = task;
-  sink->coverage.output_px = window_pixels(task->output);
+  sink->coverage.output_px = window_pixels(task->raster.output);
   memset(sink->index_of_value, BLEND_NODATA, sizeof sink->index_of_value);
   for (int32_t i = 0; i < task->class_count; ++i)
     sink->index_of_value[task->classes[i].value] = (uint8_t)i;
@@ -120,8 +121,8 @@ Status classify_sink_write(ClassifySink *sink, Window window, const void *values
                            const uint8_t *bytes)
 {
   Window place = window;
-  place.x_px -= sink->task->output.x_px;
-  place.y_px -= sink->task->output.y_px;
+  place.x_px -= sink->task->raster.output.x_px;
+  place.y_px -= sink->task->raster.output.y_px;
   count(sink, window_pixels(window), values);
   TRY(class_map_write(sink->map, place, values));
   if (sink->probability != NULL) TRY(band_map_write(sink->probability, place, bytes));

@@ -63,25 +63,14 @@ static Status find_shard(ShardReader *reader, int32_t shard, ArrayFile **file)
   return STATUS_OK;
 }
 
-Status shard_reader_classes(ShardReader *reader, int64_t unit, int64_t first_px,
-                            int64_t pixel_count, ArrayType type, void *values)
+Status shard_reader_read(ShardReader *reader, int64_t unit, const ShardArray *array, int64_t first,
+                         int64_t count, void *values)
 {
   ArrayFile *file;
   const LedgerPlace *place = &reader->ledger->places[unit];
   require(place->shard >= 0);
   TRY(find_shard(reader, place->shard, &file));
-  const int64_t start = place->offset_px + first_px;
-  return array_read(file, "class", &start, &pixel_count, type, values);
-}
-
-Status shard_reader_probabilities(ShardReader *reader, int64_t unit, int64_t first_px,
-                                  int64_t pixel_count, int32_t class_count, uint8_t *bytes)
-{
-  ArrayFile *file;
-  const LedgerPlace *place = &reader->ledger->places[unit];
-  require(place->shard >= 0);
-  TRY(find_shard(reader, place->shard, &file));
-  const int64_t start[2] = {place->offset_px + first_px, 0};
-  const int64_t count[2] = {pixel_count, class_count};
-  return array_read(file, "probability", start, count, ARRAY_U8, bytes);
+  const int64_t start[2] = {place->offset + first, 0};
+  const int64_t counts[2] = {count, array->columns};
+  return array_read(file, array->name, start, counts, array->type, values);
 }

@@ -1,4 +1,4 @@
-#include "classify_ledger.h"
+#include "tile_ledger.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -78,7 +78,7 @@ static Status read_unit(JournalReading *reading, const char *record)
 {
   int64_t unit;
   LedgerPlace place = {.shard = SHARD_UNSETTLED};
-  if (sscanf(record, "unit %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64, &unit, &place.offset_px,
+  if (sscanf(record, "unit %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64, &unit, &place.offset,
              &place.nodata_px, &place.failed_px) != 4 ||
       unit < 0 || unit >= reading->ledger->unit_count)
     return status_set(STATUS_BAD_INPUT, "a journal in %s is damaged: “%s”", reading->folder,
@@ -122,7 +122,7 @@ static void settle(JournalReading *reading, bool counts, int32_t shard)
   Ledger *ledger = reading->ledger;
   for (int64_t i = 0; i < reading->unsettled_count; ++i) {
     LedgerPlace *place = &ledger->places[reading->unsettled[i]];
-    const int32_t stored = place->offset_px < 0 ? LEDGER_NOTHING : shard;
+    const int32_t stored = place->offset < 0 ? LEDGER_NOTHING : shard;
     place->shard = counts ? stored : LEDGER_NOT_DONE;
     ledger->done_count += counts ? 1 : 0;
   }

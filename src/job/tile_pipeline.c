@@ -1,4 +1,4 @@
-#include "classify_pipeline.h"
+#include "tile_pipeline.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -7,29 +7,23 @@
 #include "base/clock.h"
 #include "base/interrupt.h"
 #include "base/memory.h"
-#include "classify_pack.h"
 #include "geo/raster.h"
 
 typedef enum SlotState { SLOT_FREE, SLOT_READING, SLOT_READY, SLOT_COMPUTING, SLOT_DONE } SlotState;
 
 typedef struct Slot {
   SlotState state;
-  int64_t unit;
-  bool is_empty;
-  void *pixels; /* host memory of the device */
-  uint8_t *valid;
-  uint8_t *classes;
-  float *probabilities;
+  TileBatch batch;
 } Slot;
 
 enum { SLOTS_MOST = 64, SENTENCE_BYTES = 1024 };
 
 typedef struct Pipeline {
-  const ClassifyTask *task;
-  ClassifyEngine *engine;
+  const RasterTask *task;
+  Device *device;
+  const TileCalls *calls;
   Work *work;
   ShardWriter *writer;
-  ClassifyPack pack; /* the writer's */
 
   pthread_mutex_t asking; /* one reader at a time asks for units: first_unit, end_unit */
   int64_t first_unit;
@@ -71,7 +65,8 @@ static Slot *find_slot(Pipeline *pipeline, SlotState state)
   Slot *found = NULL;
   for (int32_t i = 0; i < pipeline->slot_count; ++i) {
     Slot *slot = &pipeline->slots[i];
-    if (slot->state == state && (found == NULL || slot->unit < found->unit)) found = slot;
+    if (slot->state == state && (found == NULL || slot->batch.unit < found->batch.unit))
+      found = slot;
   }
   return found;
 }
@@ -88,7 +83,8 @@ static void set_state(Pipeline *pipeline, Slot *slot, SlotState state)
 
 static size_t tile_pixels(const Pipeline *pipeline)
 {
-  return (size_t)pipeline->engine->image.width * (size_t)pipeline->engine->image.height;
+  const TilePlan *tiles = &pipeline->task->tiles;
+  return (size_t)tiles->columns.tile_px * (size_t)tiles->rows.tile_px;
 }
 
 static Status next_unit(Pipeline *pipeline, int64_t *unit, bool *any)
@@ -103,25 +99,25 @@ static Status next_unit(Pipeline *pipeline, int64_t *unit, bool *any)
   return status;
 }
 
-static Status read_unit(Pipeline *pipeline, Raster *raster, Slot *slot)
+static Status read_unit(Pipeline *pipeline, Raster *raster, TileBatch *batch)
 {
-  const ClassifyTask *task = pipeline->task;
+  const RasterTask *task = pipeline->task;
   const size_t tile_px = tile_pixels(pipeline);
   const size_t pixel_size = (size_t)task->band_count * pixel_bytes(task->pixel);
   int64_t first;
   int64_t end;
-  tile_plan_unit(&task->tiles, slot->unit, &first, &end);
+  tile_plan_unit(&task->tiles, batch->unit, &first, &end);
   for (int64_t tile = first; tile < end; ++tile) {
     const size_t at = (size_t)(tile - first) * tile_px;
     TRY(raster_read(raster, tile_plan_tile(&task->tiles, tile), task->bands, task->band_count,
-                    (char *)slot->pixels + at * pixel_size, slot->valid + at));
+                    (char *)batch->pixels + at * pixel_size, batch->valid + at));
   }
   /* A short batch is filled up with nothing, not with what the slot held before. */
   const size_t used = (size_t)(end - first) * tile_px;
   const size_t rest = (size_t)task->tiles.batch_size * tile_px - used;
-  memset((char *)slot->pixels + used * pixel_size, 0, rest * pixel_size);
-  memset(slot->valid + used, 0, rest);
-  slot->is_empty = classify_is_empty(task, slot->unit, slot->valid);
+  memset((char *)batch->pixels + used * pixel_size, 0, rest * pixel_size);
+  memset(batch->valid + used, 0, rest);
+  batch->is_empty = pipeline->calls->is_empty(pipeline->calls->context, batch);
   return STATUS_OK;
 }
 
@@ -146,13 +142,14 @@ static Status read_units(Pipeline *pipeline, Raster *raster)
     bool any;
     Slot *slot = wait_for_free(pipeline);
     if (slot == NULL) return STATUS_OK;
-    const Status asked = next_unit(pipeline, &slot->unit, &any);
-    const Status status = asked == STATUS_OK && any ? read_unit(pipeline, raster, slot) : asked;
+    const Status asked = next_unit(pipeline, &slot->batch.unit, &any);
+    const Status status =
+        asked == STATUS_OK && any ? read_unit(pipeline, raster, &slot->batch) : asked;
     if (status != STATUS_OK || !any) {
       set_state(pipeline, slot, SLOT_FREE);
       return status;
     }
-    set_state(pipeline, slot, slot->is_empty ? SLOT_DONE : SLOT_READY);
+    set_state(pipeline, slot, slot->batch.is_empty ? SLOT_DONE : SLOT_READY);
   }
 }
 
@@ -191,12 +188,7 @@ static Status write_units(Pipeline *pipeline)
 {
   for (Slot *slot = wait_for_done(pipeline); slot != NULL; slot = wait_for_done(pipeline)) {
     ShardUnit unit;
-    const ClassifyBatch batch = {.unit = slot->unit,
-                                 .is_empty = slot->is_empty,
-                                 .valid = slot->valid,
-                                 .classes = slot->classes,
-                                 .probabilities = slot->probabilities};
-    classify_pack_unit(&pipeline->pack, &batch, &unit);
+    TRY(pipeline->calls->pack(pipeline->calls->context, &slot->batch, &unit));
     set_state(pipeline, slot, SLOT_FREE);
     TRY(shard_writer_add(pipeline->writer, &unit));
     work_report(pipeline->work, 1);
@@ -250,8 +242,7 @@ static Status compute(Pipeline *pipeline, Progress *progress)
                         "stopped by a signal; the same command goes on where this one ended");
     Slot *slot = wait_for_ready(pipeline);
     if (slot == NULL) return STATUS_OK;
-    TRY(classify_engine_run(pipeline->engine, slot->pixels, slot->valid, slot->classes,
-                            slot->probabilities));
+    TRY(pipeline->calls->compute(pipeline->calls->context, &slot->batch));
     set_state(pipeline, slot, SLOT_DONE);
     show_progress(pipeline, progress);
   }
@@ -295,54 +286,43 @@ static Status run_threads(Pipeline *pipeline, Progress *progress)
 
 /* Memory. */
 
-static Status allocate_slot(const Pipeline *pipeline, Slot *slot)
+static Status allocate_batch(const Pipeline *pipeline, TileBatch *batch)
 {
-  const ClassifyTask *task = pipeline->task;
-  Device *device = pipeline->engine->device;
+  const RasterTask *task = pipeline->task;
   void *memory;
-  const size_t pixels = (size_t)shape_pixels(pipeline->engine->image);
-  const size_t class_count = (size_t)task->class_count;
-  TRY(device_allocate_host(device, shape_bytes(pipeline->engine->image), "tiles", &slot->pixels));
-  TRY(device_allocate_host(device, pixels, "masks of tiles", &memory));
-  slot->valid = memory;
-  if (!task->blends) {
-    TRY(device_allocate_host(device, pixels, "classes of tiles", &memory));
-    slot->classes = memory;
-  }
-  if (!task->has_probability) return STATUS_OK;
-  TRY(device_allocate_host(device, pixels * class_count * sizeof(float), "probabilities of tiles",
-                           &memory));
-  slot->probabilities = memory;
-  return STATUS_OK;
+  const size_t pixels = (size_t)task->tiles.batch_size * tile_pixels(pipeline);
+  const size_t bytes = pixels * (size_t)task->band_count * pixel_bytes(task->pixel);
+  TRY(device_allocate_host(pipeline->device, bytes, "tiles", &batch->pixels));
+  TRY(device_allocate_host(pipeline->device, pixels, "masks of tiles", &memory));
+  batch->valid = memory;
+  return pipeline->calls->open_results(pipeline->calls->context, &batch->results);
 }
 
 /* One slot with every reader, one that waits, one that is computed, one that is stored. */
 static Status allocate(Pipeline *pipeline)
 {
-  TRY(classify_pack_open(pipeline->task, &pipeline->pack));
   for (int32_t i = 0; i < pipeline->task->reader_threads + 3; ++i) {
     pipeline->slot_count = i + 1;
-    TRY(allocate_slot(pipeline, &pipeline->slots[i]));
+    TRY(allocate_batch(pipeline, &pipeline->slots[i].batch));
   }
   return STATUS_OK;
 }
 
 static void release(Pipeline *pipeline)
 {
-  Device *device = pipeline->engine->device;
   for (int32_t i = 0; i < pipeline->slot_count; ++i) {
-    device_release_host(device, pipeline->slots[i].pixels);
-    device_release_host(device, pipeline->slots[i].valid);
-    device_release_host(device, pipeline->slots[i].classes);
-    device_release_host(device, pipeline->slots[i].probabilities);
+    TileBatch *batch = &pipeline->slots[i].batch;
+    device_release_host(pipeline->device, batch->pixels);
+    device_release_host(pipeline->device, batch->valid);
+    pipeline->calls->close_results(pipeline->calls->context, batch->results);
   }
-  classify_pack_close(&pipeline->pack);
 }
 
-Status classify_pipeline_run(const ClassifyTask *task, ClassifyEngine *engine, Work *work,
-                             ShardWriter *writer, Progress *progress)
+Status tile_pipeline_run(const RasterTask *task, Device *device, const TileCalls *calls, Work *work,
+                         ShardWriter *writer, Progress *progress)
 {
-  Pipeline pipeline = {.task = task, .engine = engine, .work = work, .writer = writer};
+  Pipeline pipeline = {
+      .task = task, .device = device, .calls = calls, .work = work, .writer = writer};
   Status status = allocate(&pipeline);
   if (status == STATUS_OK) {
     (void)pthread_mutex_init(&pipeline.asking, NULL);

@@ -4,13 +4,13 @@
 #include <stdint.h>
 
 #include "base/log.h"
-#include "classify_shard.h"
+#include "tile_shard.h"
 
 /* What all journals of a folder say together: which units are done, and where they lie. On rank 0
  * only. */
 typedef struct LedgerPlace {
-  int32_t shard; /* index in shard_names; -1: not stored, all is NoData; -2: not done */
-  int64_t offset_px;
+  int32_t shard;  /* index in shard_names; -1: nothing is stored; -2: not done */
+  int64_t offset; /* in elements of the shard */
   int64_t nodata_px;
   int64_t failed_px;
 } LedgerPlace;

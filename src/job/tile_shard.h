@@ -9,15 +9,22 @@
  * rank's journal. Only what the journal names counts; a file that a crash left open is no loss but
  * its units.
  *
- *   shard_RUN_RANK_NUMBER.h5   class        pixels, in the order of appending
- *                              probability  pixels x classes, uint8 (blend.h)
+ *   shard_RUN_RANK_NUMBER.h5   the tool's arrays, with elements in the order of appending
  *   journal_RUN_RANK.txt       batch SIZE                              the first record
- *                              unit NUMBER OFFSET NODATA FAILED        pixels; OFFSET -1: nothing
- *                                                                      stored, all is NoData
+ *                              unit NUMBER OFFSET NODATA FAILED        OFFSET in elements, -1:
+ *                                                                      nothing stored; NODATA and
+ *                                                                      FAILED in pixels
  *                              shard NAME CHECKSUM COUNT               ends the COUNT units before
  *
  * NAME is "-" where none of the units stored anything. */
-enum { SHARD_NAME_BYTES = 64 };
+enum { SHARD_NAME_BYTES = 64, SHARD_ARRAYS_MOST = 2 };
+
+/* Elements along the first dimension. */
+typedef struct ShardArray {
+  const char *name;
+  ArrayType type;
+  int64_t columns; /* of each element; 0: the array has one dimension */
+} ShardArray;
 
 typedef struct ShardFormat {
   const char *folder;
@@ -25,20 +32,18 @@ typedef struct ShardFormat {
   int32_t run;          /* counts how often the job was begun; names of runs never meet */
   int32_t rank;
   int32_t batch_size;
-  ArrayType class_type; /* ARRAY_U8 or ARRAY_U16 */
-  bool has_classes;
-  int32_t probability_classes; /* 0: no probabilities */
+  ShardArray arrays[SHARD_ARRAYS_MOST];
+  int32_t array_count;
   int32_t deflate_level;
   double interval_s; /* a shard is closed when it is so old */
 } ShardFormat;
 
 typedef struct ShardUnit {
   int64_t unit;
-  int64_t stored_px; /* 0: nothing, all is NoData */
+  int64_t stored;    /* elements of each array; 0: nothing */
   int64_t nodata_px; /* of its cores */
   int64_t failed_px;
-  const void *classes;
-  const uint8_t *probabilities;
+  const void *values[SHARD_ARRAYS_MOST]; /* as the format's arrays */
 } ShardUnit;
 
 typedef struct ShardWriter ShardWriter;

@@ -1,4 +1,4 @@
-#include "classify_shard.h"
+#include "tile_shard.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@ static const int64_t shard_bytes_most = INT64_C(1) << 30;
 
 typedef struct PendingUnit {
   int64_t unit;
-  int64_t offset_px;
+  int64_t offset;
   int64_t nodata_px;
   int64_t failed_px;
 } PendingUnit;
@@ -26,7 +26,7 @@ struct ShardWriter {
   ArrayFile *file; /* NULL: none is open */
   char name[SHARD_NAME_BYTES];
   int32_t number;
-  int64_t pixels; /* in the open shard */
+  int64_t stored; /* elements in the open shard */
   double begun_s; /* when its first unit came */
   PendingUnit *pending;
   int32_t pending_count;
@@ -85,49 +85,53 @@ static Status begin_shard(ShardWriter *writer)
                  (int)format->rank, (int)writer->number++);
   TRY(path_join(format->folder, writer->name, sizeof path, path));
   TRY(array_file_create(path, &writer->file));
-  if (format->has_classes) {
-    const ArrayLayout layout = {.type = format->class_type,
-                                .rank = 1,
-                                .chunk_dims = {CHUNK_ELEMENTS},
-                                .deflate_level = format->deflate_level,
-                                .extendible = true};
-    TRY(array_create(writer->file, "class", &layout));
+  for (int32_t i = 0; i < format->array_count; ++i) {
+    const ShardArray *array = &format->arrays[i];
+    const int64_t columns = array->columns;
+    const ArrayLayout layout = {
+        .type = array->type,
+        .rank = columns == 0 ? 1 : 2,
+        .dims = {0, columns},
+        .chunk_dims = {columns == 0 ? CHUNK_ELEMENTS : CHUNK_ELEMENTS / columns, columns},
+        .deflate_level = format->deflate_level,
+        .extendible = true};
+    TRY(array_create(writer->file, array->name, &layout));
   }
-  if (format->probability_classes == 0) return STATUS_OK;
-  const int64_t classes = format->probability_classes;
-  const ArrayLayout layout = {.type = ARRAY_U8,
-                              .rank = 2,
-                              .dims = {0, classes},
-                              .chunk_dims = {CHUNK_ELEMENTS / classes, classes},
-                              .deflate_level = format->deflate_level,
-                              .extendible = true};
-  return array_create(writer->file, "probability", &layout);
+  return STATUS_OK;
 }
 
 static Status store(ShardWriter *writer, const ShardUnit *unit)
 {
   if (writer->file == NULL) TRY(begin_shard(writer));
-  if (unit->classes != NULL)
-    TRY(array_append(writer->file, "class", unit->stored_px, writer->format.class_type,
-                     unit->classes));
-  if (unit->probabilities != NULL)
-    TRY(array_append(writer->file, "probability", unit->stored_px, ARRAY_U8, unit->probabilities));
+  for (int32_t i = 0; i < writer->format.array_count; ++i)
+    TRY(array_append(writer->file, writer->format.arrays[i].name, unit->stored,
+                     writer->format.arrays[i].type, unit->values[i]));
   return STATUS_OK;
+}
+
+static int64_t element_bytes(const ShardFormat *format)
+{
+  int64_t bytes = 0;
+  for (int32_t i = 0; i < format->array_count; ++i) {
+    const ShardArray *array = &format->arrays[i];
+    bytes += (int64_t)array_type_bytes(array->type) * (array->columns == 0 ? 1 : array->columns);
+  }
+  return bytes;
 }
 
 Status shard_writer_add(ShardWriter *writer, const ShardUnit *unit)
 {
   if (writer->pending_count == 0) writer->begun_s = clock_seconds();
-  if (unit->stored_px > 0) TRY(store(writer, unit));
+  if (unit->stored > 0) TRY(store(writer, unit));
   writer->pending[writer->pending_count++] =
       (PendingUnit){.unit = unit->unit,
-                    .offset_px = unit->stored_px > 0 ? writer->pixels : -1,
+                    .offset = unit->stored > 0 ? writer->stored : -1,
                     .nodata_px = unit->nodata_px,
                     .failed_px = unit->failed_px};
-  writer->pixels += unit->stored_px;
-  const int64_t bytes_per_px = 2 + writer->format.probability_classes;
-  return shard_writer_save(writer, writer->pending_count == UNITS_MOST ||
-                                       writer->pixels * bytes_per_px >= shard_bytes_most);
+  writer->stored += unit->stored;
+  return shard_writer_save(writer,
+                           writer->pending_count == UNITS_MOST ||
+                               writer->stored * element_bytes(&writer->format) >= shard_bytes_most);
 }
 
 static Status commit_shard(ShardWriter *writer, char digest[17])
@@ -148,7 +152,7 @@ static Status write_records(ShardWriter *writer, const char *name, const char *d
   for (int32_t i = 0; i < writer->pending_count; ++i) {
     const PendingUnit *unit = &writer->pending[i];
     (void)snprintf(record, sizeof record, "unit %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64,
-                   unit->unit, unit->offset_px, unit->nodata_px, unit->failed_px);
+                   unit->unit, unit->offset, unit->nodata_px, unit->failed_px);
     TRY(journal_append(writer->journal, record, false));
   }
   (void)snprintf(record, sizeof record, "shard %s %s %d", name, digest, (int)writer->pending_count);
@@ -164,6 +168,6 @@ Status shard_writer_save(ShardWriter *writer, bool at_once)
   if (has_file) TRY(commit_shard(writer, digest));
   TRY(write_records(writer, has_file ? writer->name : "-", digest));
   writer->pending_count = 0;
-  writer->pixels = 0;
+  writer->stored = 0;
   return STATUS_OK;
 }
