@@ -15,12 +15,13 @@
  *
  * For inference batch norms are folded into the convolutions before them, with the residual and the
  * relu behind them, and tensors share memory as soon as their last reader is done. For training
- * what the backward pass reads is kept. */
+ * what the backward pass reads is kept. A relu right behind a convolution is part of it in both. */
 typedef struct Network Network;
 
 typedef struct NetworkOptions {
   bool training;
-  bool frozen_norm;       /* training: batch norms use and keep their running statistics */
+  bool frozen_norm;       /* training: all batch norms use and keep their running statistics */
+  bool input_gradient;    /* training: the caller wants that of the input too */
   Gradients *shared_norm; /* training: statistics over all ranks' pixels; NULL: each rank its own */
   int32_t rank_count;     /* of the ranks that share them */
   Element element; /* what activations and products are in: float32, bfloat16, on GPUs float16 */
@@ -50,14 +51,16 @@ void network_bind(Network *network, const float *trained, float *statistics, flo
 void network_pack(Network *network);
 
 Shape network_input_shape(const Network *network);
-Shape network_output_shape(const Network *network);
-void *network_input(Network *network); /* device memory, to be filled before forward */
-const void *
-network_output(Network *network); /* valid until the next forward (training: backward) */
-void *network_output_gradient(Network *network);
+Shape network_output_shape(const Network *network, int32_t output);
+void *network_input(Network *network);          /* device memory, to be filled before forward */
+void *network_input_gradient(Network *network); /* NULL where it was not wanted */
+/* Valid until the next forward (training: backward). */
+const void *network_output(Network *network, int32_t output);
+/* To be written, all of it and of every output, between forward and backward. */
+void *network_output_gradient(Network *network, int32_t output);
 
 void network_forward(Network *network);
-/* From network_output_gradient to the flat gradients, which are added to. ready: told, with its
+/* From network_output_gradient to the flat gradients and network_input_gradient, which are added to. ready: told, with its
  * context, from which element of the flat block on the gradients are complete, in falling order;
  * may be NULL. */
 Status network_backward(Network *network, Status (*ready)(void *context, size_t first),

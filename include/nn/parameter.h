@@ -6,13 +6,17 @@
 #include "base/arena.h"
 #include "base/status.h"
 
-/* What a network learns, by PyTorch's names. Two flat blocks of float32: what is trained, and the
- * running statistics of batch norms. A parameter is a part of one of them. */
+/* What a network knows, by PyTorch's names. Two flat blocks of float32: what is trained, and what is
+ * not: the running statistics of batch norms, and frozen weights. A parameter is a part of one of
+ * them. */
 typedef enum Initial {
   INITIAL_ZERO,
   INITIAL_ONE,
   INITIAL_KAIMING_NORMAL_OUT, /* normal, std sqrt(2 / fan_out): ResNet's convolutions */
   INITIAL_KAIMING_UNIFORM_IN, /* uniform +- sqrt(6 / fan_in): U-Net's decoder */
+  INITIAL_LECUN_UNIFORM_IN,   /* uniform +- sqrt(3 / fan_in): feature pyramids */
+  INITIAL_UNIFORM_IN,         /* uniform +- sqrt(1 / fan_in): PyTorch's own, of biases too */
+  INITIAL_NORMAL_001,         /* normal, std 0.01: region proposal networks */
   INITIAL_XAVIER_UNIFORM      /* uniform +- sqrt(6 / (fan_in + fan_out)): heads */
 } Initial;
 
@@ -23,7 +27,10 @@ typedef struct Parameter {
   int64_t count;
   int64_t offset; /* in its block */
   bool trained;   /* in the block of trained ones, else in that of statistics */
+  bool frozen;    /* a weight that is not trained: in the block of statistics, but none itself */
   Initial initial;
+  int64_t fan_in; /* inputs of an output, and the other way round; of a bias those of its weight */
+  int64_t fan_out;
 } Parameter;
 
 typedef struct ParameterList {
@@ -35,9 +42,10 @@ typedef struct ParameterList {
   Arena *names;
 } ParameterList;
 
-/* Adds to the end; the caller owns the list's arena. */
-Status parameter_add(ParameterList *list, const char *module, const char *name, int32_t rank,
-                     const int64_t *dims, bool trained, Initial initial);
+/* Adds a parameter to the end. Of the given one rank, dims, trained, frozen, initial and the fans are
+ * taken. The caller owns the list's arena. */
+Status parameter_add(ParameterList *list, const char *module, const char *name,
+                     const Parameter *given);
 /* The index of a name, or -1. */
 int32_t parameter_find(const ParameterList *list, const char *name);
 

@@ -94,7 +94,7 @@ static Status fill(ClassifyEngine *engine, const Model *model, const ClassifyEng
 {
   TRY(open_network(engine->device, model, options, &engine->network));
   TRY(normalize_plan(engine->image, model->unet.bands, network_input_shape(engine->network)));
-  TRY(prediction_plan(network_output_shape(engine->network), engine->class_count));
+  TRY(prediction_plan(network_output_shape(engine->network, 0), engine->class_count));
   TRY(network_allocate(engine->network));
   TRY(allocate(engine, options));
   TRY(send_statistics(engine, model));
@@ -129,8 +129,8 @@ void classify_engine_close(ClassifyEngine *engine)
 
 static void predict(ClassifyEngine *engine, uint8_t *classes, float *probabilities)
 {
-  const Shape shape = network_output_shape(engine->network);
-  const void *logits = network_output(engine->network);
+  const Shape shape = network_output_shape(engine->network, 0);
+  const void *logits = network_output(engine->network, 0);
   const size_t pixels = (size_t)shape_pixels(shape);
   const int32_t class_count = engine->class_count;
   if (engine->classes != NULL) {

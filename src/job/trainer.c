@@ -71,7 +71,7 @@ static Status open_networks(Trainer *t)
   TRY(network_allocate(t->network));
   network_bind(t->network, optimizer_trained(t->optimizer), optimizer_statistics(t->optimizer),
                optimizer_gradients(t->optimizer));
-  TRY(open_feed(t, samples, t->data->crop_px, network_output_shape(t->network), &t->feed));
+  TRY(open_feed(t, samples, t->data->crop_px, network_output_shape(t->network, 0), &t->feed));
   if (t->data->split.validation_count == 0) return STATUS_OK;
 
   const NetworkOptions testing = {.element = t->element,
@@ -80,7 +80,7 @@ static Status open_networks(Trainer *t)
                                   .width = t->data->chip_px};
   TRY(network_open(t->graph, t->device, testing, &t->tester));
   TRY(network_allocate(t->tester));
-  return open_feed(t, TEST_IMAGES, t->data->chip_px, network_output_shape(t->tester),
+  return open_feed(t, TEST_IMAGES, t->data->chip_px, network_output_shape(t->tester, 0),
                    &t->test_feed);
 }
 
@@ -274,19 +274,19 @@ Status trainer_step(Trainer *t, Loader *loader, int64_t step)
 {
   LoadedBatch batch;
   TRY(comm_agree(t->job->comm, loader_next(loader, &batch)));
-  const Shape logits = network_output_shape(t->network);
+  const Shape logits = network_output_shape(t->network, 0);
   upload_batch(t, &t->feed, &batch, t->network);
   network_pack(t->network);
   network_forward(t->network);
   t->backend->segmentation_loss_sums(t->device, t->loss, t->device_class_weights, logits,
-                                     network_output(t->network), t->feed.labels, t->device_sums,
+                                     network_output(t->network, 0), t->feed.labels, t->device_sums,
                                      t->feed.scratch);
   TRY(gradients_sum(t->gradients, t->device_sums, t->sums_count));
   device_download(t->device, t->ring + (size_t)(step % LOSS_RING) * t->sums_count, t->device_sums,
                   t->sums_count * sizeof(float));
   t->backend->segmentation_loss_backward(t->device, t->loss, t->device_class_weights,
-                                         t->device_sums, 1, logits, network_output(t->network),
-                                         t->feed.labels, network_output_gradient(t->network));
+                                         t->device_sums, 1, logits, network_output(t->network, 0),
+                                         t->feed.labels, network_output_gradient(t->network, 0));
   optimizer_clear_gradients(t->optimizer);
   TRY(network_backward(t->network, bucket_ready, t->gradients));
   TRY(gradients_finish(t->gradients));
@@ -305,14 +305,25 @@ Status trainer_loss(Trainer *t, int64_t step, double *loss)
       (long long)step + 1);
 }
 
+/* Multiplies the statistics, or the frozen weights that lie among them. */
+static void scale_untrained(const Trainer *t, bool frozen, float factor, float *values)
+{
+  const ParameterList *list = graph_parameters(t->graph);
+  for (int32_t i = 0; i < list->count; ++i) {
+    const Parameter *p = &list->items[i];
+    for (int64_t j = 0; !p->trained && p->frozen == frozen && j < p->count; ++j)
+      values[p->offset + j] *= factor;
+  }
+}
+
+/* Frozen weights are the same on all ranks, and a mean would round them: rank 0's count. */
 Status trainer_gather(Trainer *t, float *trained, float *mean_statistics)
 {
   const Comm *comm = t->job->comm;
   TRY(comm_agree(comm, optimizer_download(t->optimizer, trained, mean_statistics, NULL)));
+  if (comm_rank(comm) != 0) scale_untrained(t, true, 0, mean_statistics);
   TRY(comm_sum_float(comm, mean_statistics, t->state.statistic_count));
-  const float share = 1 / (float)comm_rank_count(comm);
-  for (size_t i = 0; i < t->state.statistic_count; ++i)
-    mean_statistics[i] *= share;
+  scale_untrained(t, false, 1 / (float)comm_rank_count(comm), mean_statistics);
   return STATUS_OK;
 }
 
@@ -338,14 +349,15 @@ static Status test_batch(Trainer *t, Loader *loader, int64_t real_samples, uint8
   LoadedBatch batch;
   float batch_sums[2 + 3 * CLASS_COUNT_MOST];
   TRY(loader_next(loader, &batch));
-  const Shape logits = network_output_shape(t->tester);
+  const Shape logits = network_output_shape(t->tester, 0);
   upload_batch(t, &t->test_feed, &batch, t->tester);
   if (real_samples < TEST_IMAGES) hide_labels(t, real_samples);
   network_forward(t->tester);
   t->backend->segmentation_loss_sums(t->device, t->loss, t->device_class_weights, logits,
-                                     network_output(t->tester), t->test_feed.labels, t->device_sums,
-                                     t->test_feed.scratch);
-  t->backend->argmax(t->device, logits, network_output(t->tester), t->data->class_count, classes);
+                                     network_output(t->tester, 0), t->test_feed.labels,
+                                     t->device_sums, t->test_feed.scratch);
+  t->backend->argmax(t->device, logits, network_output(t->tester, 0), t->data->class_count,
+                     classes);
   t->backend->confusion(t->device, shape_pixels(logits), classes, t->test_feed.labels,
                         t->data->class_count, t->device_counts);
   device_download(t->device, batch_sums, t->device_sums, t->sums_count * sizeof(float));
@@ -393,8 +405,8 @@ static Status test_own_chips(Trainer *t, double *sums)
     ((int64_t *)order)[count + i] = split->validation[0];
 
   device_clear(t->device, t->device_counts, counts_bytes);
-  Status status = device_allocate(t->device, (size_t)shape_pixels(network_output_shape(t->tester)),
-                                  "classes", &classes);
+  Status status = device_allocate(
+      t->device, (size_t)shape_pixels(network_output_shape(t->tester, 0)), "classes", &classes);
   if (status == STATUS_OK) status = test_chips(t, order, count, classes, sums);
   device_download(t->device, t->counts, t->device_counts, counts_bytes);
   if (status == STATUS_OK) status = device_synchronize(t->device);

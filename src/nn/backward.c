@@ -1,8 +1,18 @@
 #include "step.h"
 
+/* NULL where it is not trained. */
 static float *flat_gradient(const Network *n, int32_t parameter)
 {
-  return n->flat_gradients + graph_parameters(n->graph)->items[parameter].offset;
+  const Parameter *p = network_parameter(n, parameter);
+  return p->trained ? n->flat_gradients + p->offset : NULL;
+}
+
+/* A relu that joined its convolution: the gradient of what it was given, in place. */
+static void backward_joined_relu(Network *n, const Step *step)
+{
+  void *dy = network_gradient(n, step->output);
+  n->backend->relu_backward(n->device, n->shapes[step->output], network_value(n, step->output), dy,
+                            dy, WRITE_SET);
 }
 
 static void backward_norm(Network *n, const Step *step)
@@ -16,7 +26,7 @@ static void backward_norm(Network *n, const Step *step)
   void *dadd = step->input_count > 1 ? network_gradient(n, step->inputs[1]) : NULL;
   float *dweight = flat_gradient(n, step->node.weight);
   float *dbias = flat_gradient(n, step->node.weight + 1);
-  if (n->options.frozen_norm || n->options.shared_norm == NULL) {
+  if (network_norm_is_frozen(n, step) || n->options.shared_norm == NULL) {
     n->backend->batch_norm2d_backward(step->norm, parameters, x, y, dy, saved, dx, dadd,
                                       step->writes[1], dweight, dbias, n->scratch);
     return;
@@ -34,9 +44,12 @@ static void backward_norm(Network *n, const Step *step)
 static void backward_conv(Network *n, const Step *step)
 {
   const void *dy = network_gradient(n, step->output);
+  float *dweight = flat_gradient(n, step->node.weight);
   float *dbias = step->node.bias ? flat_gradient(n, step->node.weight + 1) : NULL;
-  n->backend->conv2d_backward_weight(step->conv, network_value(n, step->inputs[0]), dy,
-                                     flat_gradient(n, step->node.weight), dbias, n->scratch);
+  if (step->relu) backward_joined_relu(n, step);
+  if (dweight != NULL)
+    n->backend->conv2d_backward_weight(step->conv, network_value(n, step->inputs[0]), dy, dweight,
+                                       dbias, n->scratch);
   if (step->wanted[0])
     n->backend->conv2d_backward_data(step->conv, n->packed + step->packed_offset, dy,
                                      network_gradient(n, step->inputs[0]), step->writes[0],
@@ -49,12 +62,28 @@ static void backward_decoder(Network *n, const Step *step)
   const void *skip = has_skip ? network_value(n, step->inputs[1]) : NULL;
   void *dskip = has_skip ? network_gradient(n, step->inputs[1]) : NULL;
   const void *dy = network_gradient(n, step->output);
-  n->backend->decoder_conv2d_backward_weight(step->decoder, network_value(n, step->inputs[0]), skip,
-                                             dy, flat_gradient(n, step->node.weight), NULL,
-                                             n->scratch);
+  float *dweight = flat_gradient(n, step->node.weight);
+  if (dweight != NULL)
+    n->backend->decoder_conv2d_backward_weight(step->decoder, network_value(n, step->inputs[0]),
+                                               skip, dy, dweight, NULL, n->scratch);
   n->backend->decoder_conv2d_backward_data(step->decoder, n->packed + step->packed_offset, dy,
                                            network_gradient(n, step->inputs[0]), step->writes[0],
                                            dskip, step->writes[1], n->scratch);
+}
+
+static void backward_transposed(Network *n, const Step *step)
+{
+  const void *dy = network_gradient(n, step->output);
+  float *dweight = flat_gradient(n, step->node.weight);
+  if (step->relu) backward_joined_relu(n, step);
+  if (dweight != NULL)
+    n->backend->conv_transpose2d_backward_weight(
+        step->transposed, network_value(n, step->inputs[0]), dy, dweight,
+        flat_gradient(n, step->node.weight + 1), n->scratch);
+  if (step->wanted[0])
+    n->backend->conv_transpose2d_backward_data(step->transposed, n->packed + step->packed_offset,
+                                               dy, network_gradient(n, step->inputs[0]),
+                                               step->writes[0], n->scratch);
 }
 
 static void backward_pool(Network *n, const Step *step)
@@ -106,9 +135,11 @@ static void backward_upsample(Network *n, const Step *step)
 
 static void backward_step(Network *n, const Step *step)
 {
+  if (!step->backward) return;
   switch (step->kind) {
   case NODE_CONV2D: backward_conv(n, step); break;
   case NODE_DECODER_CONV2D: backward_decoder(n, step); break;
+  case NODE_CONV_TRANSPOSE2D: backward_transposed(n, step); break;
   case NODE_BATCH_NORM2D: backward_norm(n, step); break;
   case NODE_MAX_POOL2D: backward_pool(n, step); break;
   case NODE_RELU: backward_relu(n, step); break;
@@ -126,9 +157,9 @@ static int64_t first_still_open(const Network *n, int32_t step_count)
   int64_t end = 0;
   for (int32_t s = 0; s < step_count; ++s) {
     const int32_t weight = n->steps[s].node.weight;
-    if (weight < 0) continue;
+    if (weight < 0 || !network_parameter(n, weight)->trained) continue;
     const bool two = n->steps[s].kind == NODE_BATCH_NORM2D || n->steps[s].node.bias;
-    const Parameter *last = &graph_parameters(n->graph)->items[weight + (two ? 1 : 0)];
+    const Parameter *last = network_parameter(n, weight + (two ? 1 : 0));
     if (last->offset + last->count > end) end = last->offset + last->count;
   }
   return end;

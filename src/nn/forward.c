@@ -7,8 +7,7 @@ static void forward_norm(Network *n, const Step *step)
   const void *add = step->input_count > 1 ? network_value(n, step->inputs[1]) : NULL;
   void *y = network_value(n, step->output);
   void *saved = n->activations + n->pieces[step->saved].offset;
-  const bool shared =
-      n->options.training && !n->options.frozen_norm && n->options.shared_norm != NULL;
+  const bool shared = !network_norm_is_frozen(n, step) && n->options.shared_norm != NULL;
   if (!shared) {
     n->backend->batch_norm2d_forward(step->norm, parameters, x, add, y, saved, n->scratch);
     return;
@@ -67,6 +66,10 @@ static void forward_step(Network *n, const Step *step)
   switch (step->kind) {
   case NODE_CONV2D: forward_conv(n, step); break;
   case NODE_DECODER_CONV2D: forward_decoder(n, step); break;
+  case NODE_CONV_TRANSPOSE2D:
+    n->backend->conv_transpose2d_forward(step->transposed, n->packed + step->packed_offset, x, y,
+                                         n->scratch);
+    break;
   case NODE_BATCH_NORM2D: forward_norm(n, step); break;
   case NODE_MAX_POOL2D: forward_pool(n, step); break;
   case NODE_RELU: n->backend->relu_forward(n->device, shape, x, y); break;

@@ -10,13 +10,15 @@ struct Graph {
   int32_t capacity;
   int32_t *strides; /* of each value: pixels of the input per pixel; 0 until known */
   ParameterList parameters;
-  Value output;
+  GraphTraining training;
+  Value outputs[GRAPH_OUTPUTS_MOST];
+  int32_t output_count;
   Status failure; /* the first; its sentence is the thread's */
 };
 
 static Status open_parts(Graph *graph, int32_t input_channels)
 {
-  graph->output = VALUE_NONE;
+  graph->training = graph_training_default();
   if (input_channels < 1)
     return status_set(STATUS_BAD_SHAPE, "a network needs at least one band, not %d",
                       input_channels);
@@ -82,10 +84,33 @@ static Value add_node(Graph *graph, Node node, int32_t stride)
   return graph->count++;
 }
 
-static Status add_parameter(Graph *graph, const char *module, const char *name, int32_t rank,
-                            const int64_t *dims, bool trained, Initial initial)
+GraphTraining graph_training_default(void)
 {
-  return parameter_add(&graph->parameters, module, name, rank, dims, trained, initial);
+  return (GraphTraining){.norm_eps = 1e-5F};
+}
+
+void graph_set_training(Graph *graph, GraphTraining training)
+{
+  graph->training = training;
+}
+
+/* given, as one that is trained unless the graph says otherwise. */
+static Status add_weight(Graph *graph, const char *module, const char *name, Parameter given)
+{
+  given.frozen = graph->training.frozen;
+  given.trained = !given.frozen;
+  return parameter_add(&graph->parameters, module, name, &given);
+}
+
+static Status add_bias(Graph *graph, const char *module, int32_t channels, Initial initial)
+{
+  const Parameter *weight = &graph->parameters.items[graph->parameters.count - 1];
+  return add_weight(graph, module, "bias",
+                    (Parameter){.rank = 1,
+                                .dims = {channels},
+                                .initial = initial,
+                                .fan_in = weight->fan_in,
+                                .fan_out = weight->fan_out});
 }
 
 Value graph_input(Graph *graph)
@@ -112,14 +137,61 @@ Value graph_conv2d(Graph *graph, Value x, GraphConv conv, const char *name)
                .groups = one_if_zero(conv.groups),
                .bias = conv.bias,
                .weight = graph->parameters.count};
-  const int64_t weight[4] = {conv.out_channels, graph->nodes[x].channels / node.groups, node.kernel,
-                             node.kernel};
-  const int64_t bias[1] = {conv.out_channels};
-  Status status = add_parameter(graph, name, "weight", 4, weight, true, conv.initial);
+  const int64_t in = graph->nodes[x].channels / node.groups;
+  const int64_t taps = (int64_t)node.kernel * node.kernel;
+  const Parameter cube = {.rank = 4,
+                          .dims = {conv.out_channels, in, node.kernel, node.kernel},
+                          .initial = conv.initial,
+                          .fan_in = in * taps,
+                          .fan_out = conv.out_channels * taps};
+  Parameter weight = cube;
+  if (conv.linear) {
+    weight.rank = 2;
+    weight.dims[1] = in * taps;
+    weight.fan_out = conv.out_channels;
+  }
+  Status status = add_weight(graph, name, "weight", weight);
   if (status == STATUS_OK && conv.bias)
-    status = add_parameter(graph, name, "bias", 1, bias, true, INITIAL_ZERO);
+    status = add_bias(graph, name, conv.out_channels, conv.initial_bias);
   if (status != STATUS_OK) return refuse(graph, status);
   return add_node(graph, node, graph->strides[x] * node.stride);
+}
+
+Value graph_conv2d_again(Graph *graph, Value x, Value like)
+{
+  if (!usable(graph, x) || !usable(graph, like)) return VALUE_NONE;
+  Node node = graph->nodes[like];
+  if (node.kind != NODE_CONV2D || graph->nodes[node.inputs[0]].channels != graph->nodes[x].channels)
+    return refuse(graph, status_set(STATUS_BAD_SHAPE,
+                                    "value %d is no convolution of %d channels to repeat", like,
+                                    graph->nodes[x].channels));
+  node.inputs[0] = x;
+  return add_node(graph, node, graph->strides[x] * node.stride);
+}
+
+Value graph_conv_transpose2d(Graph *graph, Value x, int32_t out_channels, Initial initial,
+                             const char *name)
+{
+  if (!usable(graph, x)) return VALUE_NONE;
+  const int32_t in = graph->nodes[x].channels;
+  const Node node = {.kind = NODE_CONV_TRANSPOSE2D,
+                     .channels = out_channels,
+                     .input_count = 1,
+                     .inputs = {x},
+                     .kernel = 2,
+                     .stride = 2,
+                     .bias = true,
+                     .weight = graph->parameters.count};
+  /* PyTorch takes the fans from the axes of the weight, whose first is the input's here. */
+  const Parameter weight = {.rank = 4,
+                            .dims = {in, out_channels, 2, 2},
+                            .initial = initial,
+                            .fan_in = (int64_t)out_channels * 4,
+                            .fan_out = (int64_t)in * 4};
+  Status status = add_weight(graph, name, "weight", weight);
+  if (status == STATUS_OK) status = add_bias(graph, name, out_channels, INITIAL_UNIFORM_IN);
+  if (status != STATUS_OK) return refuse(graph, status);
+  return add_node(graph, node, graph->strides[x] / 2);
 }
 
 Value graph_decoder_conv2d(Graph *graph, Value a, Value skip, int32_t out_channels,
@@ -137,33 +209,45 @@ Value graph_decoder_conv2d(Graph *graph, Value a, Value skip, int32_t out_channe
                .dilation = 1,
                .groups = 1,
                .weight = graph->parameters.count};
-  const int64_t weight[4] = {
-      out_channels, graph->nodes[a].channels + (has_skip ? graph->nodes[skip].channels : 0), 3, 3};
-  const Status status =
-      add_parameter(graph, name, "weight", 4, weight, true, INITIAL_KAIMING_UNIFORM_IN);
+  const int64_t in =
+      graph->nodes[a].channels + (has_skip ? (int64_t)graph->nodes[skip].channels : 0);
+  const Parameter weight = {.rank = 4,
+                            .dims = {out_channels, in, 3, 3},
+                            .initial = INITIAL_KAIMING_UNIFORM_IN,
+                            .fan_in = in * 9,
+                            .fan_out = (int64_t)out_channels * 9};
+  const Status status = add_weight(graph, name, "weight", weight);
   if (status != STATUS_OK) return refuse(graph, status);
   return add_node(graph, node, graph->strides[a] / 2);
 }
 
-static Status add_norm_parameters(Graph *graph, const char *name, const int64_t *dims)
+static Status add_norm_parameters(Graph *graph, const char *name, int32_t channels)
 {
-  TRY(add_parameter(graph, name, "weight", 1, dims, true, INITIAL_ONE));
-  TRY(add_parameter(graph, name, "bias", 1, dims, true, INITIAL_ZERO));
-  TRY(add_parameter(graph, name, "running_mean", 1, dims, false, INITIAL_ZERO));
-  return add_parameter(graph, name, "running_var", 1, dims, false, INITIAL_ONE);
+  const bool frozen = graph->training.frozen || graph->training.norm_frozen;
+  Parameter p = {.rank = 1, .dims = {channels}, .frozen = frozen, .trained = !frozen};
+  ParameterList *list = &graph->parameters;
+  p.initial = INITIAL_ONE;
+  TRY(parameter_add(list, name, "weight", &p));
+  p.initial = INITIAL_ZERO;
+  TRY(parameter_add(list, name, "bias", &p));
+  p.trained = p.frozen = false;
+  TRY(parameter_add(list, name, "running_mean", &p));
+  p.initial = INITIAL_ONE;
+  return parameter_add(list, name, "running_var", &p);
 }
 
 Value graph_batch_norm2d(Graph *graph, Value x, Value residual, bool relu, const char *name)
 {
   if (!usable(graph, x) || (residual != VALUE_NONE && !usable(graph, residual))) return VALUE_NONE;
-  const int64_t dims[1] = {graph->nodes[x].channels};
   const Node node = {.kind = NODE_BATCH_NORM2D,
                      .channels = graph->nodes[x].channels,
                      .input_count = residual == VALUE_NONE ? 1 : 2,
                      .inputs = {x, residual},
                      .relu = relu,
+                     .frozen = graph->training.norm_frozen,
+                     .eps = graph->training.norm_eps,
                      .weight = graph->parameters.count};
-  const Status status = add_norm_parameters(graph, name, dims);
+  const Status status = add_norm_parameters(graph, name, node.channels);
   if (status != STATUS_OK) return refuse(graph, status);
   return add_node(graph, node, graph->strides[x]);
 }
@@ -179,7 +263,8 @@ Value graph_max_pool2d(Graph *graph, Value x, MaxPool2d pool)
                      .stride = pool.stride,
                      .pad = pool.pad,
                      .weight = -1};
-  return add_node(graph, node, graph->strides[x] * pool.stride);
+  /* windows of one pixel pick pixels, of any size */
+  return add_node(graph, node, graph->strides[x] * (pool.size == 1 ? 1 : pool.stride));
 }
 
 Value graph_relu(Graph *graph, Value x)
@@ -232,7 +317,16 @@ Value graph_concat(Graph *graph, const Value *inputs, int32_t count)
 
 Status graph_finish(Graph *graph, Value output)
 {
-  if (usable(graph, output)) graph->output = output;
+  return graph_finish_many(graph, &output, 1);
+}
+
+Status graph_finish_many(Graph *graph, const Value *outputs, int32_t count)
+{
+  if (count < 1 || count > GRAPH_OUTPUTS_MOST)
+    (void)refuse(graph, status_set(STATUS_BAD_SHAPE, "a network of %d outputs; it has 1 to %d",
+                                   count, GRAPH_OUTPUTS_MOST));
+  for (int32_t i = 0; i < count && usable(graph, outputs[i]); ++i)
+    graph->outputs[graph->output_count++] = outputs[i];
   return graph->failure;
 }
 
@@ -247,9 +341,14 @@ const ParameterList *graph_parameters(const Graph *graph)
   return &graph->parameters;
 }
 
-Value graph_output(const Graph *graph)
+int32_t graph_output_count(const Graph *graph)
 {
-  return graph->output;
+  return graph->output_count;
+}
+
+Value graph_output(const Graph *graph, int32_t index)
+{
+  return graph->outputs[index];
 }
 
 int32_t graph_size_multiple(const Graph *graph)

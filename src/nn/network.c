@@ -1,5 +1,7 @@
 #include "nn/network.h"
 
+#include <string.h>
+
 #include "base/memory.h"
 #include "fold.h"
 #include "step.h"
@@ -132,22 +134,42 @@ void network_log_plan(const Network *n, const Log *log)
            (double)n->scratch_bytes / mib);
 }
 
-static const Parameter *parameter_of(const Network *n, int32_t index)
+const Parameter *network_parameter(const Network *n, int32_t index)
 {
   return &graph_parameters(n->graph)->items[index];
 }
 
-static void pack_step(Network *n, const Step *step, const float *weight, const float *bias)
+static const float *values_in(const Parameter *parameter, const float *trained,
+                              const float *statistics)
 {
-  if (step->kind == NODE_CONV2D)
-    n->backend->conv2d_pack(step->conv, weight, bias, n->packed + step->packed_offset);
-  else
-    n->backend->decoder_conv2d_pack(step->decoder, weight, bias, n->packed + step->packed_offset);
+  return (parameter->trained ? trained : statistics) + parameter->offset;
+}
+
+const float *network_parameter_values(const Network *n, int32_t index)
+{
+  return values_in(network_parameter(n, index), n->trained, n->statistics);
+}
+
+bool network_norm_is_frozen(const Network *n, const Step *step)
+{
+  return !n->options.training || n->options.frozen_norm || step->node.frozen;
 }
 
 static bool is_packed(const Step *step)
 {
-  return step->kind == NODE_CONV2D || step->kind == NODE_DECODER_CONV2D;
+  return step->kind == NODE_CONV2D || step->kind == NODE_DECODER_CONV2D ||
+         step->kind == NODE_CONV_TRANSPOSE2D;
+}
+
+static void pack_step(Network *n, const Step *step, const float *weight, const float *bias)
+{
+  void *packed = n->packed + step->packed_offset;
+  if (step->kind == NODE_CONV2D)
+    n->backend->conv2d_pack(step->conv, weight, bias, packed);
+  else if (step->kind == NODE_DECODER_CONV2D)
+    n->backend->decoder_conv2d_pack(step->decoder, weight, bias, packed);
+  else
+    n->backend->conv_transpose2d_pack(step->transposed, weight, bias, packed);
 }
 
 void network_pack(Network *n)
@@ -155,10 +177,8 @@ void network_pack(Network *n)
   for (int32_t s = 0; s < n->step_count; ++s) {
     const Step *step = &n->steps[s];
     if (!is_packed(step)) continue;
-    const float *weight = n->trained + parameter_of(n, step->node.weight)->offset;
-    const float *bias =
-        step->node.bias ? n->trained + parameter_of(n, step->node.weight + 1)->offset : NULL;
-    pack_step(n, step, weight, bias);
+    pack_step(n, step, network_parameter_values(n, step->node.weight),
+              step->node.bias ? network_parameter_values(n, step->node.weight + 1) : NULL);
   }
 }
 
@@ -175,9 +195,10 @@ static Staging measure_staging(const Network *n)
   Staging staging = {0};
   for (int32_t s = 0; s < n->step_count; ++s) {
     if (!is_packed(&n->steps[s])) continue;
-    const Parameter *weight = parameter_of(n, n->steps[s].node.weight);
-    if (weight->count > staging.weight_most) staging.weight_most = weight->count;
-    if (weight->dims[0] > staging.bias_most) staging.bias_most = weight->dims[0];
+    const int64_t weights = network_parameter(n, n->steps[s].node.weight)->count;
+    if (weights > staging.weight_most) staging.weight_most = weights;
+    if (n->steps[s].node.channels > staging.bias_most)
+      staging.bias_most = n->steps[s].node.channels;
   }
   return staging;
 }
@@ -185,18 +206,24 @@ static Staging measure_staging(const Network *n)
 static void stage(const Network *n, const Step *step, const float *trained, const float *statistics,
                   Staging staging)
 {
-  const Parameter *weight = parameter_of(n, step->node.weight);
+  const Parameter *weight = network_parameter(n, step->node.weight);
+  const float *weights = values_in(weight, trained, statistics);
   float *bias = staging.host + staging.weight_most;
   if (step->norm_weight >= 0) {
-    fold_norm(weight, parameter_of(n, step->norm_weight), trained, statistics, staging.host, bias);
+    const Parameter *norm = network_parameter(n, step->norm_weight);
+    const FoldedNorm folded = {.channels = norm[0].count,
+                               .weight = values_in(&norm[0], trained, statistics),
+                               .bias = values_in(&norm[1], trained, statistics),
+                               .mean = values_in(&norm[2], trained, statistics),
+                               .variance = values_in(&norm[3], trained, statistics),
+                               .eps = step->norm_eps};
+    fold_norm(folded, weight->count, weights, staging.host, bias);
     return;
   }
-  for (int64_t i = 0; i < weight->count; ++i)
-    staging.host[i] = trained[weight->offset + i];
+  memcpy(staging.host, weights, (size_t)weight->count * sizeof(float));
   if (!step->node.bias) return;
-  const Parameter *own_bias = parameter_of(n, step->node.weight + 1);
-  for (int64_t i = 0; i < own_bias->count; ++i)
-    bias[i] = trained[own_bias->offset + i];
+  const Parameter *own_bias = network_parameter(n, step->node.weight + 1);
+  memcpy(bias, values_in(own_bias, trained, statistics), (size_t)own_bias->count * sizeof(float));
 }
 
 static Status load_steps(Network *n, const float *trained, const float *statistics, Staging staging,
@@ -252,10 +279,11 @@ void *network_gradient(Network *n, Value value)
 
 BatchNorm2dParameters network_norm_parameters(const Network *n, int32_t first)
 {
-  return (BatchNorm2dParameters){.weight = n->trained + parameter_of(n, first)->offset,
-                                 .bias = n->trained + parameter_of(n, first + 1)->offset,
-                                 .running_mean = n->statistics + parameter_of(n, first + 2)->offset,
-                                 .running_var = n->statistics + parameter_of(n, first + 3)->offset};
+  return (BatchNorm2dParameters){
+      .weight = network_parameter_values(n, first),
+      .bias = network_parameter_values(n, first + 1),
+      .running_mean = n->statistics + network_parameter(n, first + 2)->offset,
+      .running_var = n->statistics + network_parameter(n, first + 3)->offset};
 }
 
 Shape network_input_shape(const Network *n)
@@ -263,9 +291,9 @@ Shape network_input_shape(const Network *n)
   return n->shapes[0];
 }
 
-Shape network_output_shape(const Network *n)
+Shape network_output_shape(const Network *n, int32_t output)
 {
-  return n->shapes[graph_output(n->graph)];
+  return n->shapes[graph_output(n->graph, output)];
 }
 
 void *network_input(Network *n)
@@ -273,12 +301,17 @@ void *network_input(Network *n)
   return network_value(n, 0);
 }
 
-const void *network_output(Network *n)
+void *network_input_gradient(Network *n)
 {
-  return network_value(n, graph_output(n->graph));
+  return network_gradient(n, 0);
 }
 
-void *network_output_gradient(Network *n)
+const void *network_output(Network *n, int32_t output)
 {
-  return network_gradient(n, graph_output(n->graph));
+  return network_value(n, graph_output(n->graph, output));
+}
+
+void *network_output_gradient(Network *n, int32_t output)
+{
+  return network_gradient(n, graph_output(n->graph, output));
 }

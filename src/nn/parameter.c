@@ -20,8 +20,8 @@ static Status grow(ParameterList *list)
   return STATUS_OK;
 }
 
-Status parameter_add(ParameterList *list, const char *module, const char *name, int32_t rank,
-                     const int64_t *dims, bool trained, Initial initial)
+Status parameter_add(ParameterList *list, const char *module, const char *name,
+                     const Parameter *given)
 {
   char full[256];
   char *kept;
@@ -31,13 +31,12 @@ Status parameter_add(ParameterList *list, const char *module, const char *name, 
   TRY(arena_copy_text(list->names, full, &kept));
   TRY(grow(list));
   Parameter *added = &list->items[list->count++];
-  *added =
-      (Parameter){.name = kept, .rank = rank, .count = 1, .trained = trained, .initial = initial};
-  for (int32_t i = 0; i < rank; ++i) {
-    added->dims[i] = dims[i];
-    added->count *= dims[i];
-  }
-  int64_t *total = trained ? &list->trained_count : &list->statistic_count;
+  *added = *given;
+  added->name = kept;
+  added->count = 1;
+  for (int32_t i = 0; i < given->rank; ++i)
+    added->count *= given->dims[i];
+  int64_t *total = given->trained ? &list->trained_count : &list->statistic_count;
   added->offset = *total;
   *total += added->count;
   return STATUS_OK;
@@ -65,6 +64,12 @@ static void fill_constant(const Parameter *parameter, float value, float *values
     values[i] = value;
 }
 
+static void fill_normal(const Parameter *parameter, Random *random, double deviation, float *values)
+{
+  for (int64_t i = 0; i < parameter->count; ++i)
+    values[i] = (float)(deviation * random_normal(random));
+}
+
 static void fill_uniform(const Parameter *parameter, Random *random, double limit, float *values)
 {
   for (int64_t i = 0; i < parameter->count; ++i)
@@ -74,19 +79,20 @@ static void fill_uniform(const Parameter *parameter, Random *random, double limi
 void parameter_initialise(const Parameter *parameter, uint64_t seed, float *values)
 {
   Random random = random_stream(seed, stream_of(parameter->name));
-  const double taps = parameter->rank == 4 ? (double)(parameter->dims[2] * parameter->dims[3]) : 1;
-  const double fan_out = (double)parameter->dims[0] * taps;
-  const double fan_in = parameter->rank > 1 ? (double)parameter->dims[1] * taps : 1;
+  const double fan_in = (double)parameter->fan_in;
+  const double fan_out = (double)parameter->fan_out;
   switch (parameter->initial) {
   case INITIAL_ZERO: fill_constant(parameter, 0, values); break;
   case INITIAL_ONE: fill_constant(parameter, 1, values); break;
   case INITIAL_KAIMING_NORMAL_OUT:
-    for (int64_t i = 0; i < parameter->count; ++i)
-      values[i] = (float)(sqrt(2 / fan_out) * random_normal(&random));
+    fill_normal(parameter, &random, sqrt(2 / fan_out), values);
     break;
+  case INITIAL_NORMAL_001: fill_normal(parameter, &random, 0.01, values); break;
   case INITIAL_KAIMING_UNIFORM_IN:
     fill_uniform(parameter, &random, sqrt(6 / fan_in), values);
     break;
+  case INITIAL_LECUN_UNIFORM_IN: fill_uniform(parameter, &random, sqrt(3 / fan_in), values); break;
+  case INITIAL_UNIFORM_IN: fill_uniform(parameter, &random, sqrt(1 / fan_in), values); break;
   case INITIAL_XAVIER_UNIFORM:
     fill_uniform(parameter, &random, sqrt(6 / (fan_in + fan_out)), values);
     break;

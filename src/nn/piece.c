@@ -16,13 +16,16 @@ static int32_t backward_time(const Network *n, int32_t step)
 
 static bool reads_input_backward(const Step *step, int32_t input)
 {
-  return step->kind == NODE_CONV2D || step->kind == NODE_DECODER_CONV2D ||
-         (step->kind == NODE_BATCH_NORM2D && input == 0);
+  return step->backward &&
+         (step->kind == NODE_CONV2D || step->kind == NODE_DECODER_CONV2D ||
+          step->kind == NODE_CONV_TRANSPOSE2D || (step->kind == NODE_BATCH_NORM2D && input == 0));
 }
 
 static bool reads_output_backward(const Step *step)
 {
-  return step->kind == NODE_RELU || (step->kind == NODE_BATCH_NORM2D && step->node.relu);
+  const bool relu =
+      step->kind == NODE_RELU || step->relu || (step->kind == NODE_BATCH_NORM2D && step->node.relu);
+  return step->backward && relu;
 }
 
 static void keep(int32_t *until, int32_t time)
@@ -46,8 +49,9 @@ static void trace(const Network *n, Lives lives)
     if (n->options.training && reads_output_backward(step))
       keep(&lives.kept_until[step->output], backward_time(n, s));
   }
-  const Value output = graph_output(n->graph);
-  keep(&lives.last_reader[output], n->step_count); /* the caller reads it after the last step */
+  /* the caller reads outputs after the last step */
+  for (int32_t i = 0; i < graph_output_count(n->graph); ++i)
+    keep(&lives.last_reader[graph_output(n->graph, i)], n->step_count);
 }
 
 /* A folded residual that dies here gives its memory to the result: the library adds in place. */
@@ -85,29 +89,33 @@ static void add_values(Network *n, const Lives *lives)
   }
 }
 
-/* Walking back, the first step that meets a gradient sets it, all others add. The input's is never
- * wanted. */
+static void add_gradient(Network *n, Value value, int32_t first, int32_t last)
+{
+  n->gradients[value] = n->piece_count;
+  n->pieces[n->piece_count++] =
+      (Piece){.bytes = shape_bytes(n->shapes[value]), .first = first, .last = last};
+}
+
+/* The caller sets the outputs' gradients. Walking back, the first step that meets another gradient
+ * sets it, all others add. The input's stays until the caller has read it. */
 static void add_gradients(Network *n, const Lives *lives)
 {
-  const Value output = graph_output(n->graph);
   for (Value v = 0; v < n->value_count; ++v)
     n->gradients[v] = -1;
-  n->gradients[output] = n->piece_count;
-  n->pieces[n->piece_count++] = (Piece){.bytes = shape_bytes(n->shapes[output]),
-                                        .first = n->step_count - 1,
-                                        .last = backward_time(n, lives->maker[output])};
+  for (int32_t i = 0; i < graph_output_count(n->graph); ++i) {
+    const Value output = graph_output(n->graph, i);
+    if (n->gradients[output] < 0)
+      add_gradient(n, output, n->step_count - 1, backward_time(n, lives->maker[output]));
+  }
   for (int32_t s = n->step_count - 1; s >= 0; --s) {
     Step *step = &n->steps[s];
     for (int32_t i = 0; i < step->input_count; ++i) {
       const Value input = step->inputs[i];
-      step->wanted[i] = input != 0;
       step->writes[i] = WRITE_ADD;
       if (!step->wanted[i] || n->gradients[input] >= 0) continue;
       step->writes[i] = WRITE_SET;
-      n->gradients[input] = n->piece_count;
-      n->pieces[n->piece_count++] = (Piece){.bytes = shape_bytes(n->shapes[input]),
-                                            .first = backward_time(n, s),
-                                            .last = backward_time(n, lives->maker[input])};
+      const int32_t last = input == 0 ? 2 * n->step_count : backward_time(n, lives->maker[input]);
+      add_gradient(n, input, backward_time(n, s), last);
     }
   }
 }

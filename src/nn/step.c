@@ -7,12 +7,15 @@ static bool is_convolution(const Node *node)
   return node->kind == NODE_CONV2D || node->kind == NODE_DECODER_CONV2D;
 }
 
-static void count_readers(const Node *nodes, int32_t count, Value output, int32_t *readers)
+static void count_readers(const Graph *graph, int32_t *readers)
 {
+  int32_t count;
+  const Node *nodes = graph_nodes(graph, &count);
   for (int32_t i = 0; i < count; ++i)
     for (int32_t j = 0; j < nodes[i].input_count; ++j)
       ++readers[nodes[i].inputs[j]];
-  ++readers[output];
+  for (int32_t i = 0; i < graph_output_count(graph); ++i)
+    ++readers[graph_output(graph, i)];
 }
 
 /* A norm is folded into the convolution before it where nobody else reads that; a decoder's takes
@@ -25,12 +28,23 @@ static bool can_fold(const Node *nodes, const int32_t *readers, const Node *norm
          (before->kind == NODE_CONV2D || norm->input_count == 1);
 }
 
-static bool is_folded_away(const Node *nodes, int32_t count, const int32_t *readers, Value value)
+/* A relu joins the convolution whose only reader it is: forward it costs nothing there, and
+ * backward its mask is the output that the next layer keeps anyway. */
+static bool can_join(const Node *nodes, const int32_t *readers, const Node *relu)
 {
-  if (!is_convolution(&nodes[value]) || readers[value] != 1) return false;
-  for (int32_t i = value + 1; i < count; ++i)
+  if (relu->kind != NODE_RELU || readers[relu->inputs[0]] != 1) return false;
+  const NodeKind before = nodes[relu->inputs[0]].kind;
+  return before == NODE_CONV2D || before == NODE_CONV_TRANSPOSE2D;
+}
+
+/* Whether the one reader of a value takes it into itself. */
+static bool is_taken(const Network *network, const Node *nodes, const int32_t *readers, Value value)
+{
+  const bool folds = !network->options.training;
+  if (readers[value] != 1) return false;
+  for (int32_t i = value + 1; i < network->value_count; ++i)
     if (nodes[i].input_count > 0 && nodes[i].inputs[0] == value)
-      return can_fold(nodes, readers, &nodes[i]);
+      return can_join(nodes, readers, &nodes[i]) || (folds && can_fold(nodes, readers, &nodes[i]));
   return false;
 }
 
@@ -51,27 +65,38 @@ static Step folded_step(const Node *nodes, const Node *norm, Value value)
 {
   Step step = plain_step(&nodes[norm->inputs[0]], value);
   step.norm_weight = norm->weight;
+  step.norm_eps = norm->eps;
   step.relu = norm->relu;
   step.node.bias = true;
   if (norm->input_count > 1) step.inputs[step.input_count++] = norm->inputs[1];
   return step;
 }
 
+static Step joined_step(const Node *nodes, const Node *relu, Value value)
+{
+  Step step = plain_step(&nodes[relu->inputs[0]], value);
+  step.relu = true;
+  return step;
+}
+
 static void fill_steps(Network *network, const Node *nodes, const int32_t *readers)
 {
-  const bool fold = !network->options.training;
   for (Value v = 1; v < network->value_count; ++v) {
-    if (fold && is_folded_away(nodes, network->value_count, readers, v)) continue;
-    const bool folds = fold && can_fold(nodes, readers, &nodes[v]);
-    network->steps[network->step_count++] =
-        folds ? folded_step(nodes, &nodes[v], v) : plain_step(&nodes[v], v);
+    if (is_taken(network, nodes, readers, v)) continue;
+    Step *step = &network->steps[network->step_count++];
+    if (can_join(nodes, readers, &nodes[v]))
+      *step = joined_step(nodes, &nodes[v], v);
+    else if (!network->options.training && can_fold(nodes, readers, &nodes[v]))
+      *step = folded_step(nodes, &nodes[v], v);
+    else
+      *step = plain_step(&nodes[v], v);
   }
 }
 
 /* What the backward pass cannot do: a norm writes the gradient of its input, it does not add to it;
  * norms and decoders ask for the gradients of all their inputs, and the network's input has none; a
  * value that nobody reads has none either. */
-static Status check_node(const Node *nodes, const int32_t *readers, Value v)
+static Status check_node(const Network *network, const Node *nodes, const int32_t *readers, Value v)
 {
   const Node *node = &nodes[v];
   const bool is_norm = node->kind == NODE_BATCH_NORM2D;
@@ -80,7 +105,7 @@ static Status check_node(const Node *nodes, const int32_t *readers, Value v)
   if (is_norm && readers[node->inputs[0]] != 1)
     return status_set(STATUS_UNSUPPORTED,
                       "training: a batch norm must be the only reader of what it normalises");
-  for (int32_t i = 0; i < node->input_count; ++i)
+  for (int32_t i = 0; i < node->input_count && !network->options.input_gradient; ++i)
     if ((is_norm || node->kind == NODE_DECODER_CONV2D) && node->inputs[i] == 0)
       return status_set(STATUS_UNSUPPORTED,
                         "training: a batch norm or a decoder cannot read the image itself");
@@ -91,7 +116,44 @@ static Status check_training(const Network *network, const Node *nodes, const in
 {
   if (!network->options.training) return STATUS_OK;
   for (Value v = 1; v < network->value_count; ++v)
-    TRY(check_node(nodes, readers, v));
+    TRY(check_node(network, nodes, readers, v));
+  return STATUS_OK;
+}
+
+static bool has_trained(const Network *n, const Node *node)
+{
+  return node->weight >= 0 && network_parameter(n, node->weight)->trained;
+}
+
+/* Which values have a gradient: those behind a parameter that is trained. Norms and decoders give
+ * all their inputs one, so where one of these has a gradient so have they. */
+static void find_gradients(Network *n, bool *has)
+{
+  has[0] = n->options.input_gradient;
+  for (int32_t s = 0; s < n->step_count; ++s) {
+    Step *step = &n->steps[s];
+    step->backward = has_trained(n, &step->node);
+    for (int32_t i = 0; i < step->input_count; ++i)
+      step->backward = step->backward || has[step->inputs[i]];
+    has[step->output] = step->backward;
+    const bool gives_all = step->kind == NODE_BATCH_NORM2D || step->kind == NODE_DECODER_CONV2D;
+    for (int32_t i = 0; step->backward && gives_all && i < step->input_count; ++i)
+      has[step->inputs[i]] = true;
+  }
+  for (int32_t s = 0; s < n->step_count; ++s) {
+    Step *step = &n->steps[s];
+    step->backward = has[step->output];
+    for (int32_t i = 0; i < step->input_count; ++i)
+      step->wanted[i] = step->backward && has[step->inputs[i]];
+  }
+}
+
+static Status mark_gradients(Network *n)
+{
+  void *has;
+  TRY(memory_allocate((size_t)n->value_count, sizeof(bool), "graph", &has));
+  find_gradients(n, has);
+  memory_free(has);
   return STATUS_OK;
 }
 
@@ -100,11 +162,11 @@ Status steps_build(Network *network)
   void *readers;
   const Node *nodes = graph_nodes(network->graph, &network->value_count);
   TRY(memory_allocate((size_t)network->value_count, sizeof(int32_t), "graph", &readers));
-  count_readers(nodes, network->value_count, graph_output(network->graph), readers);
+  count_readers(network->graph, readers);
   const Status status = check_training(network, nodes, readers);
   if (status == STATUS_OK) fill_steps(network, nodes, readers);
   memory_free(readers);
-  return status;
+  return status == STATUS_OK && network->options.training ? mark_gradients(network) : status;
 }
 
 static Status open_conv2d(Network *n, Step *step, OpBytes *bytes)
@@ -123,8 +185,8 @@ static Status open_conv2d(Network *n, Step *step, OpBytes *bytes)
                        .add = step->norm_weight >= 0 && step->input_count > 1,
                        .relu = step->relu};
   Conv2dPlan plan;
-  TRY(conv2d_plan(conv, n->shapes[step->inputs[0]], n->backend->channel_multiple,
-                  n->options.training, step->inputs[0] != 0, &plan));
+  TRY(conv2d_plan(conv, n->shapes[step->inputs[0]], n->backend->channel_multiple, step->backward,
+                  step->wanted[0], &plan));
   n->shapes[step->output] = plan.y;
   return n->backend->conv2d_open(n->device, &plan, &step->conv, bytes);
 }
@@ -142,17 +204,30 @@ static Status open_decoder(Network *n, Step *step, OpBytes *bytes)
   DecoderConv2dPlan plan;
   TRY(decoder_conv2d_plan(conv, n->shapes[step->inputs[0]],
                           has_skip ? n->shapes[step->inputs[1]] : none,
-                          n->backend->channel_multiple, n->options.training, &plan));
+                          n->backend->channel_multiple, step->backward, &plan));
   n->shapes[step->output] = plan.y;
   return n->backend->decoder_conv2d_open(n->device, &plan, &step->decoder, bytes);
+}
+
+static Status open_transposed(Network *n, Step *step, OpBytes *bytes)
+{
+  const Node *nodes = graph_nodes(n->graph, &n->value_count);
+  const ConvTranspose2d conv = {.in_channels = nodes[step->inputs[0]].channels,
+                                .out_channels = step->node.channels,
+                                .relu = step->relu};
+  ConvTranspose2dPlan plan;
+  TRY(conv_transpose2d_plan(conv, n->shapes[step->inputs[0]], n->backend->channel_multiple,
+                            step->backward, &plan));
+  n->shapes[step->output] = plan.y;
+  return n->backend->conv_transpose2d_open(n->device, &plan, &step->transposed, bytes);
 }
 
 static Status open_norm(Network *n, Step *step, OpBytes *bytes)
 {
   const BatchNorm2d norm = {.channels = step->node.channels,
-                            .eps = 1e-5F,
+                            .eps = step->node.eps,
                             .momentum = 0.1F,
-                            .frozen = !n->options.training || n->options.frozen_norm,
+                            .frozen = network_norm_is_frozen(n, step),
                             .add = step->input_count > 1,
                             .relu = step->node.relu};
   BatchNorm2dPlan plan;
@@ -185,6 +260,7 @@ static Status open_step(Network *n, Step *step, OpBytes *bytes)
   switch (step->kind) {
   case NODE_CONV2D: return open_conv2d(n, step, bytes);
   case NODE_DECODER_CONV2D: return open_decoder(n, step, bytes);
+  case NODE_CONV_TRANSPOSE2D: return open_transposed(n, step, bytes);
   case NODE_BATCH_NORM2D: return open_norm(n, step, bytes);
   case NODE_MAX_POOL2D: return open_pool(n, step, bytes);
   case NODE_ADD: return add_plan(x, n->shapes[step->inputs[1]], y);
@@ -223,6 +299,7 @@ void steps_close(Network *n)
   for (int32_t s = 0; s < n->step_count; ++s) {
     if (n->steps[s].conv != NULL) n->backend->conv2d_close(n->steps[s].conv);
     if (n->steps[s].decoder != NULL) n->backend->decoder_conv2d_close(n->steps[s].decoder);
+    if (n->steps[s].transposed != NULL) n->backend->conv_transpose2d_close(n->steps[s].transposed);
     if (n->steps[s].norm != NULL) n->backend->batch_norm2d_close(n->steps[s].norm);
   }
 }

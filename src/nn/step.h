@@ -4,7 +4,8 @@
 #include "nn/network.h"
 #include "op/backend.h"
 
-/* One op of a network: a node, or a convolution with the batch norm that was folded into it.
+/* One op of a network: a node, or a convolution with the batch norm that was folded into it, or with
+ * the relu behind it.
  * Private to nn. */
 typedef struct Step {
   NodeKind kind;
@@ -13,10 +14,13 @@ typedef struct Step {
   Value inputs[GRAPH_INPUTS_MOST]; /* a folded residual among them, as the last */
   int32_t input_count;
   int32_t norm_weight; /* folded: the first of the norm's parameters; else -1 */
-  bool relu;           /* folded */
+  float norm_eps;
+  bool relu;     /* folded */
+  bool backward; /* training: its output has a gradient */
 
   Conv2dKernel *conv;
   DecoderConv2dKernel *decoder;
+  ConvTranspose2dKernel *transposed;
   BatchNorm2dKernel *norm;
   size_t packed_offset;
   int32_t saved; /* a piece; -1 for none */
@@ -62,4 +66,9 @@ Status pieces_build(Network *network);
 
 void *network_value(Network *network, Value value);
 void *network_gradient(Network *network, Value value);
+/* A parameter in the block that it is a part of, which the device or the host holds. */
+const Parameter *network_parameter(const Network *network, int32_t index);
+const float *network_parameter_values(const Network *network, int32_t index);
+/* Whether a batch norm uses its running statistics. */
+bool network_norm_is_frozen(const Network *network, const Step *step);
 BatchNorm2dParameters network_norm_parameters(const Network *network, int32_t first);

@@ -130,7 +130,7 @@ static void load_weights(Bench *b, bool training)
     check(optimizer_upload(b->optimizer, trained, statistics, NULL));
     network_bind(b->network, optimizer_trained(b->optimizer), optimizer_statistics(b->optimizer),
                  optimizer_gradients(b->optimizer));
-    const Shape logits = network_output_shape(b->network);
+    const Shape logits = network_output_shape(b->network, 0);
     const SegmentationLoss loss = {CLASSES, 0, 0};
     b->scratch = allocate(b->device, b->backend->segmentation_loss_scratch_bytes(loss, logits));
   } else {
@@ -156,15 +156,15 @@ static void infer(Bench *b)
 static void train(Bench *b)
 {
   const SegmentationLoss loss = {CLASSES, 0, 0};
-  const Shape logits = network_output_shape(b->network);
+  const Shape logits = network_output_shape(b->network, 0);
   feed(b);
   network_pack(b->network);
   network_forward(b->network);
   b->backend->segmentation_loss_sums(b->device, loss, b->class_weights, logits,
-                                     network_output(b->network), b->labels, b->sums, b->scratch);
+                                     network_output(b->network, 0), b->labels, b->sums, b->scratch);
   b->backend->segmentation_loss_backward(b->device, loss, b->class_weights, b->sums, 1, logits,
-                                         network_output(b->network), b->labels,
-                                         network_output_gradient(b->network));
+                                         network_output(b->network, 0), b->labels,
+                                         network_output_gradient(b->network, 0));
   optimizer_clear_gradients(b->optimizer);
   check(network_backward(b->network, NULL, NULL));
   optimizer_step(b->optimizer, b->step++);

@@ -20,7 +20,7 @@ static void prepare_loss(UnetTrial *t, const double *class_weights)
   t->class_weights = room_upload_floats(t->room, weights, t->unet.classes);
   t->sums = room_device(t->room, (size_t)segmentation_sums_count(t->unet.classes) * sizeof(float));
   t->loss_scratch = room_device(t->room, t->on->ops->segmentation_loss_scratch_bytes(
-                                             t->loss, network_output_shape(t->network)));
+                                             t->loss, network_output_shape(t->network, 0)));
   t->labels = room_device(t->room, (size_t)shape_pixels(t->batch));
 }
 
@@ -68,9 +68,9 @@ void unet_trial_feed(UnetTrial *t, const char *name)
 
 float *unet_trial_logits(UnetTrial *t)
 {
-  const TestImage image = {.shape = network_output_shape(t->network),
+  const TestImage image = {.shape = network_output_shape(t->network, 0),
                            .channels = t->unet.classes,
-                           .memory = (void *)network_output(t->network)};
+                           .memory = (void *)network_output(t->network, 0)};
   const float *last = room_numbers_of(t->room, image);
   float *first = room_numbers(t->room, t->logit_count);
   const int64_t plane = (int64_t)t->batch.height * t->batch.width;
@@ -85,9 +85,9 @@ float *unet_trial_logits(UnetTrial *t)
 double unet_trial_loss(UnetTrial *t)
 {
   float sums[2 + 3 * CLASS_COUNT_MOST];
-  t->on->ops->segmentation_loss_sums(t->on->device, t->loss, t->class_weights,
-                                     network_output_shape(t->network), network_output(t->network),
-                                     t->labels, t->sums, t->loss_scratch);
+  t->on->ops->segmentation_loss_sums(
+      t->on->device, t->loss, t->class_weights, network_output_shape(t->network, 0),
+      network_output(t->network, 0), t->labels, t->sums, t->loss_scratch);
   device_download(t->on->device, sums, t->sums,
                   (size_t)segmentation_sums_count(t->unet.classes) * sizeof(float));
   CHECK_OK(device_synchronize(t->on->device));
@@ -97,6 +97,6 @@ double unet_trial_loss(UnetTrial *t)
 void unet_trial_loss_backward(UnetTrial *t)
 {
   t->on->ops->segmentation_loss_backward(
-      t->on->device, t->loss, t->class_weights, t->sums, 1.0F, network_output_shape(t->network),
-      network_output(t->network), t->labels, network_output_gradient(t->network));
+      t->on->device, t->loss, t->class_weights, t->sums, 1.0F, network_output_shape(t->network, 0),
+      network_output(t->network, 0), t->labels, network_output_gradient(t->network, 0));
 }

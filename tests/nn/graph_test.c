@@ -42,7 +42,7 @@ static void every_node_knows_its_channels(void **state)
   const int32_t channels[] = {5, 6, 6, 6, 7, 6, 19, 19, 19};
   for (int i = 0; i < 9; ++i)
     assert_int_equal(channels_of(g, values[i]), channels[i]);
-  assert_int_equal(graph_output(g), s);
+  assert_int_equal(graph_output(g, 0), s);
   graph_close(g);
 }
 

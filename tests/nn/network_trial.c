@@ -77,9 +77,9 @@ static TestImage output_image(const NetworkTrial *t)
 {
   int32_t count;
   const Node *nodes = graph_nodes(t->graph, &count);
-  return (TestImage){.shape = network_output_shape(t->network),
-                     .channels = nodes[graph_output(t->graph)].channels,
-                     .memory = (void *)network_output(t->network)};
+  return (TestImage){.shape = network_output_shape(t->network, 0),
+                     .channels = nodes[graph_output(t->graph, 0)].channels,
+                     .memory = (void *)network_output(t->network, 0)};
 }
 
 int64_t network_trial_output_count(const NetworkTrial *t)
@@ -117,7 +117,7 @@ void network_trial_aim(NetworkTrial *t, const float *weights)
   const TestImage image = output_image(t);
   Shape shape = image.shape;
   shape.channels = image.channels;
-  put(t, network_output_gradient(t->network), shape, weights);
+  put(t, network_output_gradient(t->network, 0), shape, weights);
 }
 
 float *network_trial_backward(NetworkTrial *t, const float *weights)

@@ -8,23 +8,35 @@
 
 enum { OUT = 96, IN = 40, SIDE = 5, COUNT = OUT * IN * SIDE * SIDE };
 
-static const int64_t conv_dims[4] = {OUT, IN, SIDE, SIDE};
+static void add_weight(ParameterList *list, const char *module, Initial initial)
+{
+  const Parameter weight = {.rank = 4,
+                            .dims = {OUT, IN, SIDE, SIDE},
+                            .trained = true,
+                            .initial = initial,
+                            .fan_in = IN * SIDE * SIDE,
+                            .fan_out = OUT * SIDE * SIDE};
+  CHECK_OK(parameter_add(list, module, "weight", &weight));
+}
+
+static void add_vector(ParameterList *list, const char *name, bool trained, Initial initial)
+{
+  const Parameter vector = {.rank = 1, .dims = {OUT}, .trained = trained, .initial = initial};
+  CHECK_OK(parameter_add(list, "norm", name, &vector));
+}
 
 /* One weight of each kind of start, and a batch norm's. */
 static ParameterList open_list(void)
 {
   ParameterList list = {0};
-  const int64_t channels[1] = {OUT};
   CHECK_OK(arena_open(&list.names));
-  CHECK_OK(
-      parameter_add(&list, "normal", "weight", 4, conv_dims, true, INITIAL_KAIMING_NORMAL_OUT));
-  CHECK_OK(parameter_add(&list, "norm", "weight", 1, channels, true, INITIAL_ONE));
-  CHECK_OK(parameter_add(&list, "norm", "bias", 1, channels, true, INITIAL_ZERO));
-  CHECK_OK(parameter_add(&list, "norm", "running_mean", 1, channels, false, INITIAL_ZERO));
-  CHECK_OK(parameter_add(&list, "norm", "running_var", 1, channels, false, INITIAL_ONE));
-  CHECK_OK(
-      parameter_add(&list, "uniform", "weight", 4, conv_dims, true, INITIAL_KAIMING_UNIFORM_IN));
-  CHECK_OK(parameter_add(&list, "xavier", "weight", 4, conv_dims, true, INITIAL_XAVIER_UNIFORM));
+  add_weight(&list, "normal", INITIAL_KAIMING_NORMAL_OUT);
+  add_vector(&list, "weight", true, INITIAL_ONE);
+  add_vector(&list, "bias", true, INITIAL_ZERO);
+  add_vector(&list, "running_mean", false, INITIAL_ZERO);
+  add_vector(&list, "running_var", false, INITIAL_ONE);
+  add_weight(&list, "uniform", INITIAL_KAIMING_UNIFORM_IN);
+  add_weight(&list, "xavier", INITIAL_XAVIER_UNIFORM);
   return list;
 }
 
