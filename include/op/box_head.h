@@ -9,7 +9,8 @@
  *             coded (rpn.h) against the row's region with weights 10, 10, 5, 5
  *
  * box_loss_sums: sums[0] = cross-entropy of rows with class >= 0, sums[1] = smooth L1 (beta 1/9) of
- * the true class's deltas from targets over rows with class > 0, sums[2] = rows with class >= 0.
+ * the true class's deltas from targets over rows with class > 0, sums[2] = rows with class >= 0,
+ * sums[3] = rows with class > 0.
  * Sums of ranks are added before the backward pass.
  *   loss_classifier = sums[0] / sums[2], loss_box_reg = sums[1] / sums[2]; 0 where sums[2] is 0
  * box_loss_backward: writes the gradients of scale times their sum, 0 in all other elements.
@@ -24,7 +25,7 @@
  *
  * detection_regions: the detections of the batch as regions (capacity images x capacity), with
  * their classes. */
-enum { BOX_SUMS = 3 };
+enum { BOX_SUMS = 4 };
 
 typedef struct BoxHead {
   int32_t class_count; /* background included */

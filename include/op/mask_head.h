@@ -11,11 +11,12 @@
  * (ceil(height / M) x ceil(width / M) per bin) and aligned false, in an image of height x width px;
  * R x M x M float32, 0 … 1, zeros behind the count.
  *
- * mask_loss_sums: sums[0] = binary cross-entropy of the logits of each row's class against targets,
- * sums[1] = number of elements (M x M per row within the count). Sums of ranks are added before the
- * backward pass.
+ * mask_loss_sums: sums[0] = sum over the rows of the mean, over M x M, of the binary cross-entropy of
+ * the logits of the row's class against targets; sums[1] = number of rows. Rows may come in several
+ * calls, whose sums the caller adds, as it adds those of ranks.
  *   loss_mask = sums[0] / sums[1]; 0 where sums[1] is 0
- * mask_loss_backward: writes the gradient of scale times it, 0 in all other elements.
+ * mask_loss_backward: writes the gradient of scale times the loss, 0 in all other elements. row_count:
+ * sums[1] of all calls and ranks, one number in device memory, known from box_loss_sums beforehand.
  *
  * mask_select: sigmoid of each row's class: R x M x M float32, zeros behind the count.
  *

@@ -8,7 +8,8 @@
 enum { PYRAMID_MAPS_MOST = 8 };
 
 /* Regions of a whole batch, one after another: those of image 0, then of image 1, and so on. Rows
- * behind the last have image -1 and a box of zeros. */
+ * behind the last have image -1 and a box of zeros: so ops that read regions tell them, and also
+ * take a piece of a list, whose count may be NULL. */
 typedef struct Regions {
   int32_t capacity;
   float *boxes;    /* capacity x 4 */
