@@ -235,7 +235,7 @@ typedef struct Backend {
                          float *sums, void *scratch);
   void (*mask_loss_backward)(Device *device, const MaskHead *head, const void *logits,
                              const Regions *positives, const int32_t *classes, const float *targets,
-                             const float *sums, float scale, void *dlogits);
+                             const float *row_count, float scale, void *dlogits);
   void (*mask_select)(Device *device, const MaskHead *head, const void *logits,
                       const Regions *regions, const int32_t *classes, float *masks);
   void (*mask_paste)(Device *device, const Regions *regions, const float *masks, int32_t mask_px,
