@@ -57,6 +57,23 @@ void formula_fill(const char *name, int rank, const int64_t *dims, float *values
  * running_var 1, bias and running_mean 0). */
 void formula_fill_initial(const char *name, int rank, const int64_t *dims, float *values);
 
+/* Weights of the golden detectors, before the scales in their golden files (scale.NAME times every
+ * element; float32): in the backbone's body (".body." in the name) as formula_fill; elsewhere 4 and 2
+ * dims as its 4 dims, the rest 0.25 signed. */
+void formula_fill_detector(const char *name, int rank, const int64_t *dims, float *values);
+
+/* What the golden detectors see: x, N x H x W x bands, about 0 to 1, and of each image object_count
+ * objects: boxes N x object_count x 4, labels from 1, masks N x object_count x H x W of 0 and 1.
+ * Rectangles and ellipses, in turn, of at least 12 px, a later one on top of an earlier one; each
+ * mask is whole. A pixel's bands are its class's colour and noise. By name: "scene0", "scene1", … */
+typedef struct FormulaScene {
+  int32_t images, height, width, bands;
+  int32_t object_count, class_count; /* class_count with background */
+} FormulaScene;
+
+void formula_scene(const char *name, FormulaScene scene, float *x, float *boxes, int32_t *labels,
+                   uint8_t *masks);
+
 /* What the golden networks see, as float32 N x H x W x bands (already normalised), and what they
  * shall answer: labels N x H x W; 255 marks about 1 pixel in 16. The classes lie in blocks of 8 x 8
  * px; a pixel's bands are its class's colour and noise. All by name: "unet", or "batch0",
