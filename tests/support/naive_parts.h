@@ -143,6 +143,12 @@ void naive_argmax(Device *device, Shape logits_shape, const void *logits, int32_
                   uint8_t *classes);
 void naive_confusion(Device *device, int64_t count, const uint8_t *classes, const uint8_t *labels,
                      int32_t class_count, int64_t *counts);
+void naive_roi_align_forward(Device *device, const RoiAlign *align, const void *const *maps,
+                             const Regions *regions, Shape y_shape, void *y);
+size_t naive_roi_align_backward_scratch_bytes(const RoiAlign *align, int32_t rows);
+void naive_roi_align_backward(Device *device, const RoiAlign *align, const Regions *regions,
+                              Shape y_shape, const void *dy, void *const *dmaps, Write write,
+                              void *scratch);
 size_t naive_clip_scratch_bytes(int64_t count);
 void naive_clip_scale(Device *device, int64_t count, const float *g, float norm_limit, float *norm,
                       float *scale, void *scratch);

@@ -88,6 +88,12 @@ void argmax_cpu(Device *device, Shape logits_shape, const void *logits, int32_t 
                 uint8_t *classes);
 void confusion_cpu(Device *device, int64_t count, const uint8_t *classes, const uint8_t *labels,
                    int32_t class_count, int64_t *counts);
+void roi_align_forward_cpu(Device *device, const RoiAlign *align, const void *const *maps,
+                           const Regions *regions, Shape y_shape, void *y);
+size_t roi_align_backward_scratch_bytes_cpu(const RoiAlign *align, int32_t rows);
+void roi_align_backward_cpu(Device *device, const RoiAlign *align, const Regions *regions,
+                            Shape y_shape, const void *dy, void *const *dmaps, Write write,
+                            void *scratch);
 size_t clip_scratch_bytes_cpu(int64_t count);
 void clip_scale_cpu(Device *device, int64_t count, const float *g, float norm_limit, float *norm,
                     float *scale, void *scratch);
