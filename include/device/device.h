@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/status.h"
 
@@ -44,6 +45,10 @@ void device_upload(Device *device, void *to, const void *from_host, size_t bytes
 void device_download(Device *device, void *to_host, const void *from, size_t bytes);
 void device_copy(Device *device, void *to, const void *from, size_t bytes);
 void device_clear(Device *device, void *memory, size_t bytes);
+
+/* A count in device memory, as far as the host may know it without waiting: the count itself on the
+ * CPU, most (its capacity) on a GPU. */
+int32_t device_known_count(const Device *device, const int32_t *count, int32_t most);
 
 /* Waits for all work issued so far. Errors: the first failure since the last call. */
 Status device_synchronize(Device *device);

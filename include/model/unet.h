@@ -1,5 +1,6 @@
 #pragma once
 
+#include "model/encoder.h"
 #include "nn/graph.h"
 
 /* U-Net with a ResNet encoder, as segmentation_models_pytorch builds it: names, order and sizes of
@@ -10,10 +11,6 @@
  *   Source    Ronneberger, Fischer and Brox, "U-Net", 2015; He et al., "Deep residual learning",
  * 2016, table 1; segmentation_models_pytorch, Unet(encoder, decoder_channels (256, 128, 64, 32,
  * 16)) */
-typedef enum Encoder { ENCODER_RESNET18, ENCODER_RESNET34, ENCODER_RESNET50 } Encoder;
-
-const char *encoder_name(Encoder encoder); /* "resnet34" */
-
 typedef struct Unet {
   Encoder encoder;
   int32_t bands;

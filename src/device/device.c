@@ -168,6 +168,11 @@ void device_clear(Device *device, void *memory, size_t bytes)
   device_fail(device, device->driver->clear(device->handle, memory, bytes));
 }
 
+int32_t device_known_count(const Device *device, const int32_t *count, int32_t most)
+{
+  return device_kind(device) == DEVICE_CPU ? *count : most;
+}
+
 Status device_synchronize(Device *device)
 {
   device_fail(device, device->driver->synchronize(device->handle));

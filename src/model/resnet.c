@@ -1,6 +1,7 @@
 #include "resnet.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { NAME_BYTES = 192 };
 
@@ -12,11 +13,22 @@ static const struct {
     [ENCODER_RESNET18] = {"resnet18", {2, 2, 2, 2}, 1},
     [ENCODER_RESNET34] = {"resnet34", {3, 4, 6, 3}, 1},
     [ENCODER_RESNET50] = {"resnet50", {3, 4, 6, 3}, 4},
+    [ENCODER_RESNET101] = {"resnet101", {3, 4, 23, 3}, 4},
 };
 
 const char *encoder_name(Encoder encoder)
 {
   return resnets[encoder].name;
+}
+
+bool encoder_find(const char *name, Encoder *encoder)
+{
+  for (size_t i = 0; i < sizeof resnets / sizeof *resnets; ++i)
+    if (strcmp(name, resnets[i].name) == 0) {
+      *encoder = (Encoder)i;
+      return true;
+    }
+  return false;
 }
 
 /* One block on its way: its name, and its input's. */
@@ -88,14 +100,30 @@ static Value layer(Graph *graph, Encoder encoder, Value x, int32_t index, const 
   return x;
 }
 
-void resnet_build(Graph *graph, Encoder encoder, Value input, const char *prefix,
-                  Value features[RESNET_FEATURES])
+int32_t resnet_feature_channels(Encoder encoder, int32_t feature)
+{
+  return feature == 0 ? 64 : (64 << (feature - 1)) * resnets[encoder].expansion;
+}
+
+static void train_layer(Graph *graph, ResnetTraining training, int32_t index)
+{
+  graph_set_training(graph, (GraphTraining){.frozen = 5 - index > training.trained_layers,
+                                            .norm_frozen = training.norm_frozen,
+                                            .norm_eps = training.norm_eps});
+}
+
+void resnet_build(Graph *graph, Encoder encoder, ResnetTraining training, Value input,
+                  const char *prefix, Value features[RESNET_FEATURES])
 {
   Block stem = {.graph = graph};
   (void)snprintf(stem.name, sizeof stem.name, "%s", prefix);
+  train_layer(graph, training, 0);
   const Value y = conv(&stem, input, "conv1", 64, 7, 2);
   features[0] = norm(&stem, y, VALUE_NONE, true, "bn1");
   Value x = graph_max_pool2d(graph, features[0], (MaxPool2d){.size = 3, .stride = 2, .pad = 1});
-  for (int32_t i = 0; i < 4; ++i)
+  for (int32_t i = 0; i < 4; ++i) {
+    train_layer(graph, training, i + 1);
     features[i + 1] = x = layer(graph, encoder, x, i, prefix);
+  }
+  graph_set_training(graph, graph_training_default());
 }
