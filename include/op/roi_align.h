@@ -8,8 +8,8 @@ enum { ROI_SAMPLES_MOST = 256 };
  *
  *   Shapes    maps    N x H_m x W_m x C, all of one element type; scale_m px of the map per px of
  *                     the input
- *             y       R x pooled x pooled x C, R at most the capacity of the regions; rows behind
- *                     the count are 0
+ *             y       R x pooled x pooled x C, R at most the capacity of the regions; rows without
+ *                     an image are 0
  *   Level     of a region: floor(4 + log2(sqrt(area) / 224) + 1e-6) in float32, clamped to
  *             least_level … least_level + map_count - 1; map = level - least_level
  *   Formula   torchvision's roi_align, aligned false. A region times scale_m, at least 1 px wide and

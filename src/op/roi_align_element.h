@@ -52,7 +52,7 @@ SHARED_INLINE RoiPlace roi_align_place(const RoiAlign *align, const Regions *reg
 {
   RoiPlace place;
   place.map = ROI_BEHIND;
-  place.image = row < *regions->count ? regions->images[row] : -1;
+  place.image = regions->images[row];
   if (place.image < 0) return place;
   const float *box = regions->boxes + 4 * (int64_t)row;
   const float sum = box[0] + box[1] + box[2] + box[3];

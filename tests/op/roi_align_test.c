@@ -11,7 +11,6 @@ typedef struct Input {
   const float *values[MAPS_MOST];
   int32_t input_height_px, pooled, sampling;
   int32_t rows; /* of y; also the capacity */
-  int32_t count;
   const float *boxes;
   const int32_t *images;
   const float *dy; /* NULL: forward only */
@@ -31,8 +30,7 @@ static Regions upload_regions(Room *room, const Input *in)
   const size_t rows = (size_t)in->rows;
   return (Regions){.capacity = in->rows,
                    .boxes = room_upload_floats(room, in->boxes, 4 * (int64_t)rows),
-                   .images = room_upload(room, in->images, rows * sizeof(int32_t)),
-                   .count = room_upload(room, &in->count, sizeof(int32_t))};
+                   .images = room_upload(room, in->images, rows * sizeof(int32_t))};
 }
 
 static void run_backward(Room *room, const TestBackend *on, const Input *in, const RoiAlign *align,
@@ -129,7 +127,6 @@ static void a_ramp_is_sampled_at_the_centres_of_bins(void **state)
                       .pooled = 2,
                       .sampling = 2,
                       .rows = 1,
-                      .count = 1,
                       .boxes = box,
                       .images = (int32_t[]){0}};
     const Output out = run(room, on, &in);
@@ -159,7 +156,6 @@ static void samples_up_to_a_pixel_outside_are_pulled_in(void **state)
                       .pooled = 1,
                       .sampling = 1,
                       .rows = 6,
-                      .count = 6,
                       .boxes = boxes,
                       .images = (int32_t[]){0, 0, 0, 0, 0, 0},
                       .dy = (float[]){1, 1, 1, 1, 1, 1}};
@@ -189,7 +185,6 @@ static void the_level_follows_the_side_of_a_square(void **state)
                 .pooled = 1,
                 .sampling = 1,
                 .rows = ROWS,
-                .count = ROWS,
                 .boxes = boxes,
                 .images = images};
     for (int i = 0; i < 4; ++i) {
@@ -204,7 +199,7 @@ static void the_level_follows_the_side_of_a_square(void **state)
   }
 }
 
-static void rows_behind_the_count_are_zero_and_give_no_gradient(void **state)
+static void rows_without_an_image_are_zero_and_give_no_gradient(void **state)
 {
   const float boxes[] = {0, 0, 2, 2, 0, NAN, 2, 2, 0, 0, 2, 2, NAN, 0, 2, 2};
   FOR_EACH_BACKEND(on)
@@ -218,7 +213,6 @@ static void rows_behind_the_count_are_zero_and_give_no_gradient(void **state)
                       .pooled = 2,
                       .sampling = 1,
                       .rows = 4,
-                      .count = 2,
                       .boxes = boxes,
                       .images = (int32_t[]){0, 0, -1, -1},
                       .dy = room_equal(room, 16, 1),
@@ -263,7 +257,6 @@ static void gradients_are_the_slopes_of_forward(void **state)
                       .pooled = 2,
                       .sampling = 2,
                       .rows = 3,
-                      .count = 3,
                       .boxes = boxes,
                       .images = (int32_t[]){0, 1, 1},
                       .dy = room_eighths(room, "dy", 12)};
@@ -324,7 +317,6 @@ static void values_are_those_of_torchvision(void **state)
           .pooled = v[4],
           .sampling = v[5],
           .rows = (int32_t)rois->dims[0],
-          .count = (int32_t)rois->dims[0],
           .boxes = boxes,
           .images = images,
           .dy = room_formula(room, room_name(room, "roi%d.dy", i), y->count)};
@@ -358,7 +350,6 @@ static void a_pyramid_is_that_of_torchvision(void **state)
                 .pooled = (int32_t)golden_value(row, 4),
                 .sampling = (int32_t)golden_value(row, 5),
                 .rows = (int32_t)of_boxes->dims[0],
-                .count = (int32_t)of_boxes->dims[0],
                 .boxes = boxes,
                 .images = images,
                 .dy = room_formula(room, "levels.dy", y->count)};
@@ -400,8 +391,7 @@ static Input exact_input(Room *room, Case row, Element element)
               .input_height_px = 4 * row.height,
               .pooled = row.pooled,
               .sampling = row.sampling,
-              .rows = row.rows,
-              .count = row.count};
+              .rows = row.rows};
   for (int32_t i = 0; i < row.map_count; ++i) {
     in.maps[i] = image_shape(row.n, row.height >> i, row.width >> i, row.c, element);
     in.values[i] = room_eighths(room, room_name(room, "map%d", i), shape_elements(in.maps[i]));
@@ -455,7 +445,7 @@ int main(void)
       cmocka_unit_test(a_ramp_is_sampled_at_the_centres_of_bins),
       cmocka_unit_test(samples_up_to_a_pixel_outside_are_pulled_in),
       cmocka_unit_test(the_level_follows_the_side_of_a_square),
-      cmocka_unit_test(rows_behind_the_count_are_zero_and_give_no_gradient),
+      cmocka_unit_test(rows_without_an_image_are_zero_and_give_no_gradient),
       cmocka_unit_test(gradients_are_the_slopes_of_forward),
       cmocka_unit_test(values_are_those_of_torchvision),
       cmocka_unit_test(a_pyramid_is_that_of_torchvision),

@@ -74,7 +74,7 @@ static void add_pixel(void *context, int64_t pixel, double weight)
 static double pooled_value(const RoiAlign *align, const void *const *maps, const Regions *regions,
                            int32_t row, int32_t p, int32_t q, int32_t c)
 {
-  if (row >= *regions->count) return 0.0;
+  if (regions->images[row] < 0) return 0.0;
   if (has_nan(regions->boxes + 4 * (int64_t)row)) return (double)NAN;
   const Region region = region_of(align, regions, row);
   Pooled pooled = {.map = align->maps[region.map], .values = maps[region.map], .channel = c};
@@ -133,8 +133,8 @@ void naive_roi_align_backward(Device *device, const RoiAlign *align, const Regio
   for (int32_t map = 0; map < align->map_count; ++map) {
     const int64_t count = shape_elements(align->maps[map]);
     double *sums = naive_zeros(count);
-    for (int32_t row = 0; row < *regions->count && row < y_shape.images; ++row) {
-      if (has_nan(regions->boxes + 4 * (int64_t)row)) continue;
+    for (int32_t row = 0; row < y_shape.images; ++row) {
+      if (regions->images[row] < 0 || has_nan(regions->boxes + 4 * (int64_t)row)) continue;
       const Region region = region_of(align, regions, row);
       if (region.map == map) spread_row(align, region, row, y_shape, dy, sums);
     }
