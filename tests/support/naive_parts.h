@@ -82,6 +82,19 @@ void naive_decoder_conv2d_backward_weight(DecoderConv2dKernel *kernel, const voi
                                           const void *skip, const void *dy, float *dweight,
                                           float *dbias, void *scratch);
 
+Status naive_conv_transpose2d_open(Device *device, const ConvTranspose2dPlan *plan,
+                                   ConvTranspose2dKernel **kernel, OpBytes *bytes);
+void naive_conv_transpose2d_close(ConvTranspose2dKernel *kernel);
+void naive_conv_transpose2d_pack(ConvTranspose2dKernel *kernel, const float *weight,
+                                 const float *bias, void *packed);
+void naive_conv_transpose2d_forward(ConvTranspose2dKernel *kernel, const void *packed,
+                                    const void *x, void *y, void *scratch);
+void naive_conv_transpose2d_backward_data(ConvTranspose2dKernel *kernel, const void *packed,
+                                          const void *dy, void *dx, Write write, void *scratch);
+void naive_conv_transpose2d_backward_weight(ConvTranspose2dKernel *kernel, const void *x,
+                                            const void *dy, float *dweight, float *dbias,
+                                            void *scratch);
+
 Status naive_batch_norm2d_open(Device *device, const BatchNorm2dPlan *plan,
                                BatchNorm2dKernel **kernel, OpBytes *bytes);
 void naive_batch_norm2d_close(BatchNorm2dKernel *kernel);

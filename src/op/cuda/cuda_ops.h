@@ -47,6 +47,19 @@ void decoder_conv2d_backward_weight_cuda(DecoderConv2dKernel *kernel, const void
                                          const void *skip, const void *dy, float *dweight,
                                          float *dbias, void *scratch);
 
+Status conv_transpose2d_open_cuda(Device *device, const ConvTranspose2dPlan *plan,
+                                  ConvTranspose2dKernel **kernel, OpBytes *bytes);
+void conv_transpose2d_close_cuda(ConvTranspose2dKernel *kernel);
+void conv_transpose2d_pack_cuda(ConvTranspose2dKernel *kernel, const float *weight,
+                                const float *bias, void *packed);
+void conv_transpose2d_forward_cuda(ConvTranspose2dKernel *kernel, const void *packed, const void *x,
+                                   void *y, void *scratch);
+void conv_transpose2d_backward_data_cuda(ConvTranspose2dKernel *kernel, const void *packed,
+                                         const void *dy, void *dx, Write write, void *scratch);
+void conv_transpose2d_backward_weight_cuda(ConvTranspose2dKernel *kernel, const void *x,
+                                           const void *dy, float *dweight, float *dbias,
+                                           void *scratch);
+
 Status batch_norm2d_open_cuda(Device *device, const BatchNorm2dPlan *plan,
                               BatchNorm2dKernel **kernel, OpBytes *bytes);
 void batch_norm2d_close_cuda(BatchNorm2dKernel *kernel);
