@@ -5,6 +5,7 @@
 
 #include "base/status.h"
 #include "geo/class_table.h"
+#include "geo/outline.h"
 #include "geo/raster.h"
 
 /* A PNG to look at: the image, thinned out, with the classes in their colours over it. */
@@ -23,3 +24,15 @@ typedef struct QuicklookOptions {
 Status quicklook_write(const char *png_path, Raster *image, const char *class_map_path,
                        const ClassEntry *classes, int32_t class_count,
                        const QuicklookOptions *options);
+
+/* The same with objects, drawn as they come. */
+typedef struct Quicklook Quicklook;
+
+/* Reads the window of the image. Of the options bands, max_side_px and transparent_nodata count. */
+Status quicklook_open(Raster *image, Window window, const QuicklookOptions *options,
+                      Quicklook **look);
+/* Draws all rings, one pixel of the picture wide (two where it is larger than 1000). Points are in
+ * pixels of the image. */
+void quicklook_draw(Quicklook *look, const Outline *outline, const uint8_t rgb[3]);
+Status quicklook_save(const Quicklook *look, const char *png_path);
+void quicklook_close(Quicklook *look); /* accepts NULL */

@@ -148,7 +148,7 @@ static Status write_file(Polygonizing *job, const char *patches_path)
   job->area_field = OGR_FD_GetFieldIndex(definition, names->area);
   TRY(write_all(job, patches_path));
   if (feature_file_is_geopackage(job->file))
-    TRY(qgis_style_write(job->file, names->value, job->classes, job->class_count));
+    TRY(qgis_style_write(job->file, names->value, job->classes, job->class_count, QGIS_FILLED));
   return feature_file_finish(job->file);
 }
 

@@ -29,22 +29,26 @@ static void append_category(char *text, size_t bytes, const ClassEntry *entry, i
   append(text, bytes, line);
 }
 
-static void append_symbol(char *text, size_t bytes, const ClassEntry *entry, int32_t index)
+static void append_symbol(char *text, size_t bytes, const ClassEntry *entry, int32_t index,
+                          QgisFill fill)
 {
   char line[BYTES_PER_CLASS / 2];
   uint8_t rgb[3];
   class_colour(entry, rgb);
+  const bool filled = fill == QGIS_FILLED;
+  const int darker = filled ? 2 : 1;
   (void)snprintf(line, sizeof line,
                  "<symbol type=\"fill\" name=\"%d\" alpha=\"1\"><layer class=\"SimpleFill\" "
                  "enabled=\"1\" locked=\"0\" pass=\"0\"><prop k=\"color\" v=\"%d,%d,%d,128\"/>"
                  "<prop k=\"outline_color\" v=\"%d,%d,%d,255\"/><prop k=\"outline_width\" "
-                 "v=\"0.3\"/><prop k=\"style\" v=\"solid\"/></layer></symbol>",
-                 index, rgb[0], rgb[1], rgb[2], rgb[0] / 2, rgb[1] / 2, rgb[2] / 2);
+                 "v=\"%s\"/><prop k=\"style\" v=\"%s\"/></layer></symbol>",
+                 index, rgb[0], rgb[1], rgb[2], rgb[0] / darker, rgb[1] / darker, rgb[2] / darker,
+                 filled ? "0.3" : "0.5", filled ? "solid" : "no");
   append(text, bytes, line);
 }
 
 static void compose(char *text, size_t bytes, const char *class_field, const ClassEntry *classes,
-                    int32_t class_count)
+                    int32_t class_count, QgisFill fill)
 {
   (void)snprintf(text, bytes,
                  "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'><qgis "
@@ -55,7 +59,7 @@ static void compose(char *text, size_t bytes, const char *class_field, const Cla
     append_category(text, bytes, &classes[i], i);
   append(text, bytes, "</categories><symbols>");
   for (int32_t i = 0; i < class_count; ++i)
-    append_symbol(text, bytes, &classes[i], i);
+    append_symbol(text, bytes, &classes[i], i, fill);
   append(text, bytes, "</symbols></renderer-v2></qgis>");
 }
 
@@ -111,12 +115,12 @@ static bool add_style(OGRLayerH layer, FeatureFile *file, const char *style)
 }
 
 Status qgis_style_write(FeatureFile *file, const char *class_field, const ClassEntry *classes,
-                        int32_t class_count)
+                        int32_t class_count, QgisFill fill)
 {
   void *memory;
   const size_t bytes = BYTES_AROUND + (size_t)class_count * BYTES_PER_CLASS;
   TRY(memory_allocate(bytes, 1, "a style", &memory));
-  compose(memory, bytes, class_field, classes, class_count);
+  compose(memory, bytes, class_field, classes, class_count, fill);
   GdalWatch watch;
   gdal_watch_begin(&watch);
   OGRLayerH layer = create_table(feature_file_dataset(file));

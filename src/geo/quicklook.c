@@ -8,7 +8,7 @@
 #include "png_file.h"
 
 /* All at the size of the picture. */
-typedef struct Quicklook {
+struct Quicklook {
   int32_t width_px;
   int32_t height_px;
   Window window; /* of the image that is shown */
@@ -19,7 +19,7 @@ typedef struct Quicklook {
   uint16_t *classes; /* NULL: none */
   uint8_t *classes_valid;
   uint8_t *rgba;
-} Quicklook;
+};
 
 static void choose_bands(const Raster *image, const QuicklookOptions *options, Quicklook *look)
 {
@@ -191,6 +191,16 @@ static void paint_classes(Quicklook *look, const ClassEntry *classes, int32_t cl
     }
 }
 
+static Status paint_image(Raster *image, const QuicklookOptions *options, Quicklook *look)
+{
+  TRY(raster_read_reduced(image, look->window, RASTER_AVERAGE, look->bands, look->band_count,
+                          look->width_px, look->height_px, look->image, look->valid));
+  for (int32_t band = 0; band < look->band_count; ++band)
+    TRY(paint_band(look, raster_type(image), band));
+  paint_nodata(look, options->transparent_nodata);
+  return STATUS_OK;
+}
+
 static Status paint(Raster *image, Raster *map, const ClassEntry *classes, int32_t class_count,
                     const QuicklookOptions *options, Quicklook *look)
 {
@@ -198,11 +208,7 @@ static Status paint(Raster *image, Raster *map, const ClassEntry *classes, int32
   TRY(find_window(image, map, look));
   choose_size(options, look);
   TRY(allocate(image, map != NULL, look));
-  TRY(raster_read_reduced(image, look->window, RASTER_AVERAGE, look->bands, look->band_count,
-                          look->width_px, look->height_px, look->image, look->valid));
-  for (int32_t band = 0; band < look->band_count; ++band)
-    TRY(paint_band(look, raster_type(image), band));
-  paint_nodata(look, options->transparent_nodata);
+  TRY(paint_image(image, options, look));
   if (map == NULL) return STATUS_OK;
   TRY(read_classes(map, look));
   paint_classes(look, classes, class_count, options);
@@ -224,4 +230,80 @@ Status quicklook_write(const char *png_path, Raster *image, const char *class_ma
   raster_close(map);
   release(&look);
   return status;
+}
+
+/* Objects. */
+
+static Status open_look(Raster *image, const QuicklookOptions *options, Quicklook *look)
+{
+  choose_bands(image, options, look);
+  choose_size(options, look);
+  TRY(allocate(image, false, look));
+  return paint_image(image, options, look);
+}
+
+Status quicklook_open(Raster *image, Window window, const QuicklookOptions *options,
+                      Quicklook **look)
+{
+  void *memory;
+  *look = NULL;
+  TRY(memory_allocate(1, sizeof **look, "a quicklook", &memory));
+  Quicklook *opening = memory;
+  opening->window = window;
+  const Status status = open_look(image, options, opening);
+  if (status == STATUS_OK)
+    *look = opening;
+  else
+    quicklook_close(opening);
+  return status;
+}
+
+static void paint_dot(Quicklook *look, int64_t column, int64_t row, const uint8_t rgb[3])
+{
+  if (column < 0 || row < 0 || column >= look->width_px || row >= look->height_px) return;
+  memcpy(look->rgba + 4 * (row * look->width_px + column), rgb, 3);
+}
+
+static void draw_line(Quicklook *look, OutlinePoint from, OutlinePoint to, const uint8_t rgb[3])
+{
+  const bool is_wide = look->width_px > 1000 || look->height_px > 1000;
+  const double scale_x = (double)look->width_px / (double)look->window.width_px;
+  const double scale_y = (double)look->height_px / (double)look->window.height_px;
+  const double x = (from.x_px - (double)look->window.x_px) * scale_x;
+  const double y = (from.y_px - (double)look->window.y_px) * scale_y;
+  const double width = (to.x_px - from.x_px) * scale_x;
+  const double height = (to.y_px - from.y_px) * scale_y;
+  const int64_t steps = 1 + (int64_t)fmax(fabs(width), fabs(height));
+  for (int64_t i = 0; i <= steps; ++i) {
+    const double share = (double)i / (double)steps;
+    const int64_t column = (int64_t)floor(x + share * width);
+    const int64_t row = (int64_t)floor(y + share * height);
+    paint_dot(look, column, row, rgb);
+    if (!is_wide) continue;
+    paint_dot(look, column - 1, row, rgb);
+    paint_dot(look, column, row - 1, rgb);
+    paint_dot(look, column - 1, row - 1, rgb);
+  }
+}
+
+void quicklook_draw(Quicklook *look, const Outline *outline, const uint8_t rgb[3])
+{
+  for (int64_t i = 0; i < outline->ring_count; ++i) {
+    const OutlineRing *ring = &outline->rings[i];
+    const OutlinePoint *points = outline->points + ring->first;
+    for (int64_t j = 0; j < ring->count; ++j)
+      draw_line(look, points[j], points[(j + 1) % ring->count], rgb);
+  }
+}
+
+Status quicklook_save(const Quicklook *look, const char *png_path)
+{
+  return png_write(png_path, look->width_px, look->height_px, look->rgba);
+}
+
+void quicklook_close(Quicklook *look)
+{
+  if (look == NULL) return;
+  release(look);
+  memory_free(look);
 }
