@@ -19,6 +19,7 @@ typedef struct CutterOptions {
   bool all_tiles;        /* chips without a label, too */
   double minimum_label_share; /* of the chip's pixels */
   double minimum_valid_share; /* of the chip's pixels; chips without any valid one are never kept */
+  double minimum_overlap;     /* of a label's area, for an object; 0: whatever has a pixel */
 } CutterOptions;
 
 /* All of it is borrowed until cutter_close. */
@@ -28,8 +29,10 @@ void cutter_close(Cutter *cutter); /* accepts NULL */
 /* The chip of a window of the raster, which may hang over, turned about its centre by
  * angle_degrees, counter-clockwise on the map. Turned imagery is bilinear among valid pixels,
  * labels are burned on the turned grid, what lies outside of the raster is not valid; quarter turns
- * move pixels as they are. Pixels that are not valid hold 0 and have no label. chip is set only if
- * the outcome is CHIP_KEPT. What chip points to lives until the next
- * call. Errors: those of raster_read and label_source_burn. */
+ * move pixels as they are. Pixels that are not valid hold 0 and have no label. Where the form has
+ * objects, each label is one, cut to the chip and to its valid pixels, and labels show all of them,
+ * the larger class value above. chip is set only if the outcome is CHIP_KEPT, but for
+ * object_outcomes. What chip points to lives until the next call. Errors: those of raster_read,
+ * label_source_burn and label_source_burn_objects. */
 Status cutter_cut(Cutter *cutter, Window window, double angle_degrees, Chip *chip,
                   ChipOutcome *outcome);

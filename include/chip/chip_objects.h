@@ -10,6 +10,7 @@
  * each has a mask of its own, cut to the pixels of its box. */
 typedef struct ChipObject {
   int64_t feature;      /* the label's number in its layer; -1: unknown */
+  double area_map;      /* of the label's part in the chip, square map units; 0: unknown */
   uint16_t class_value; /* 1 … 65535 */
   bool has_mask;
   /* x1, y1, x2, y2 in pixels of the chip, (0, 0) its upper left corner. With a mask: its first

@@ -7,6 +7,7 @@
 #include "geo/class_table.h"
 #include "geo/grid.h"
 #include "geo/pixel.h"
+#include "geo/window.h"
 
 /* Where labels come from: features of any OGR format with a class field, or a raster of class
  * values. Which one it is, GDAL decides by opening it. */
@@ -82,3 +83,22 @@ Status label_source_burn(LabelSource *source, const Grid *chip, PixelType type, 
  * burns to other than 0. The answer is apart from the status, since a raster of labels may be
  * unreadable. */
 Status label_source_touches(LabelSource *source, const Grid *chip, bool *touches);
+
+/* A feature as a chip shows it: one object, however many parts it has. */
+typedef struct LabelObject {
+  int64_t feature; /* its number in the layer */
+  int32_t class_value;
+  double area_map; /* of what lies in the chip, square map units; 0: a point or a line */
+  double share;    /* of the feature's area, 0 … 1 */
+  Window window;   /* of the chip's pixels: all that it burns lie in it; empty: it has none there */
+} LabelObject;
+
+/* mask: window's height x width, 1 where the object is; lives until the call ends. */
+typedef Status LabelObjectTaker(void *context, const LabelObject *object, const uint8_t *mask);
+
+/* Calls take for each feature that meets the chip with more than its edge, in the order of class
+ * value, then number, without those of class value 0. Pixels are burned as by label_source_burn,
+ * each feature for itself. Stops at the first error of take. Errors: STATUS_UNSUPPORTED for a raster
+ * of classes, which tells no objects apart. */
+Status label_source_burn_objects(LabelSource *source, const Grid *chip, LabelObjectTaker *take,
+                                 void *context);

@@ -1,33 +1,15 @@
 /* Reads the HDF5 form. Shards are read directly: an array joined by HDF5 would show a missing shard
  * as zeros. */
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/output.h"
 #include "base/path.h"
-#include "chip_file.h"
-#include "chip_set_form.h"
+#include "chip_arrays.h"
 
-enum { OPEN_SHARDS_MAX = 32 }; /* each keeps some MiB of chunks */
-
-typedef struct ChipArrays {
-  ChipForm form;
-  int32_t shard_count;
-  char **shard_paths;
-  int64_t *first_chips; /* shard_count + 1 */
-  int64_t *checksums;   /* per chip */
-  pthread_mutex_t lock; /* of what follows; HDF5 reads one array at a time anyway */
-  struct {
-    int32_t shard;
-    ArrayFile *file; /* NULL: free */
-  } open[OPEN_SHARDS_MAX];
-  int32_t next_open;
-} ChipArrays;
-
-static Status allocate(ChipSet *set, int64_t count, size_t size, void **memory)
+Status chip_arrays_allocate(ChipSet *set, int64_t count, size_t size, void **memory)
 {
   if (count < 0 || (size_t)count > SIZE_MAX / 4 / size)
     return status_set(STATUS_BAD_INPUT, "%s: has impossible sizes", set->path);
@@ -50,20 +32,20 @@ static Status check_shape(const ChipSet *set, ArrayFile *file, const char *name,
       set->path, name, array_file_path(file));
 }
 
-static Status check_format(const ChipSet *set, ArrayFile *file)
+static Status check_format(const ChipSet *set, ArrayFile *file, int64_t *version)
 {
   char *format = NULL;
   bool present = false;
-  int64_t version = 0;
+  *version = 0;
   TRY(array_get_text(file, "/", "format", set->arena, &format, &present));
   if (!present || strcmp(format, CHIP_FILE_FORMAT) != 0)
     return status_set(STATUS_BAD_INPUT, "%s: is HDF5, but no chip set; quadrat export makes one",
                       set->path);
-  TRY(array_get_int(file, "/", "format_version", &version, NULL));
-  if (version != CHIP_SET_VERSION)
+  TRY(array_get_int(file, "/", "format_version", version, NULL));
+  if (*version != CHIP_SET_VERSION && *version != CHIP_SET_VERSION_OBJECTS)
     return status_set(STATUS_UNSUPPORTED,
-                      "%s: chip set of version %" PRId64 "; this program reads %d", set->path,
-                      version, CHIP_SET_VERSION);
+                      "%s: chip set of version %" PRId64 "; this program reads %d and %d",
+                      set->path, *version, CHIP_SET_VERSION, CHIP_SET_VERSION_OBJECTS);
   return STATUS_OK;
 }
 
@@ -110,8 +92,8 @@ static Status read_bands(ChipSet *set, ArrayFile *file)
   const int64_t dims[2] = {count, BAND_SUM_NUMBERS};
   void *memory, *bands;
   char **names;
-  TRY(allocate(set, count, sizeof(BandSum), &memory));
-  TRY(allocate(set, count, sizeof(ChipBand), &bands));
+  TRY(chip_arrays_allocate(set, count, sizeof(BandSum), &memory));
+  TRY(chip_arrays_allocate(set, count, sizeof(ChipBand), &bands));
   TRY(check_shape(set, file, "bands/sum", ARRAY_F64, 2, dims));
   TRY(array_read(file, "bands/sum", NULL, NULL, ARRAY_F64, memory));
   TRY(read_texts(set, file, "bands/name", count, &names));
@@ -135,7 +117,7 @@ static Status read_column(ChipSet *set, ArrayFile *file, const char *path, int64
 {
   void *memory;
   TRY(check_shape(set, file, path, ARRAY_I64, 1, &count));
-  TRY(allocate(set, count, sizeof(int64_t), &memory));
+  TRY(chip_arrays_allocate(set, count, sizeof(int64_t), &memory));
   *column = memory;
   return array_read(file, path, NULL, NULL, ARRAY_I64, memory);
 }
@@ -163,9 +145,9 @@ static Status read_classes(ChipSet *set, ArrayFile *file)
   TRY(read_column(set, file, "classes/chip_count", count, &chips));
   TRY(read_texts(set, file, "classes/name", count, &names));
   TRY(check_shape(set, file, "classes/colour", ARRAY_U8, 2, colour_dims));
-  TRY(allocate(set, count, 3, &colours));
+  TRY(chip_arrays_allocate(set, count, 3, &colours));
   TRY(array_read(file, "classes/colour", NULL, NULL, ARRAY_U8, colours));
-  TRY(allocate(set, count, sizeof(ChipClass), &classes));
+  TRY(chip_arrays_allocate(set, count, sizeof(ChipClass), &classes));
   set->info.classes = classes;
   for (int32_t i = 0; i < count; ++i) {
     ChipClass *one = &set->info.classes[i];
@@ -186,7 +168,7 @@ static Status make_form(ChipSet *set, ChipForm *form)
 {
   void *entries;
   const ChipSetInfo *info = &set->info;
-  TRY(allocate(set, info->class_count, sizeof(ClassEntry), &entries));
+  TRY(chip_arrays_allocate(set, info->class_count, sizeof(ClassEntry), &entries));
   for (int32_t i = 0; i < info->class_count; ++i)
     ((ClassEntry *)entries)[i] = info->classes[i].entry;
   *form = (ChipForm){.width_px = info->width_px,
@@ -220,8 +202,8 @@ static Status read_shard_list(ChipSet *set, ArrayFile *file, ChipArrays *arrays)
   TRY(array_layout(file, "shards/chip_count", &layout));
   TRY(read_column(set, file, "shards/chip_count", layout.dims[0], &counts));
   TRY(read_texts(set, file, "shards/file", layout.dims[0], &names));
-  TRY(allocate(set, layout.dims[0], sizeof(char *), &paths));
-  TRY(allocate(set, layout.dims[0] + 1, sizeof(int64_t), &firsts));
+  TRY(chip_arrays_allocate(set, layout.dims[0], sizeof(char *), &paths));
+  TRY(chip_arrays_allocate(set, layout.dims[0] + 1, sizeof(int64_t), &firsts));
   arrays->shard_count = (int32_t)layout.dims[0];
   arrays->shard_paths = paths;
   arrays->first_chips = firsts;
@@ -238,8 +220,9 @@ static Status read_shard_list(ChipSet *set, ArrayFile *file, ChipArrays *arrays)
 
 static Status check_shard(ChipSet *set, const ChipArrays *arrays, ArrayFile *file, int64_t count)
 {
-  for (int i = 0; i < CHIP_ARRAY_COUNT; ++i) {
-    const ArrayLayout layout = chip_array_layout((ChipArray)i, &arrays->form, count);
+  for (int i = 0; i < CHIP_ARRAY_OBJECT_COUNTS; ++i) { /* those of objects: by their index */
+    const ArrayLayout layout =
+        chip_array_layout((ChipArray)i, &arrays->form, (ShardCount){.chips = count});
     TRY(check_shape(set, file, chip_array_name((ChipArray)i), layout.type, layout.rank,
                     layout.dims));
   }
@@ -279,6 +262,7 @@ static Status look_at_shard(ChipSet *set, ChipArrays *arrays, int32_t shard)
   if (status == STATUS_OK)
     status = array_read(file, chip_array_name(CHIP_ARRAY_CHECKSUMS), NULL, NULL, ARRAY_I64,
                         arrays->checksums + first);
+  if (status == STATUS_OK) status = chip_arrays_read_index(set, file, shard);
   array_file_close(file);
   return status;
 }
@@ -286,8 +270,8 @@ static Status look_at_shard(ChipSet *set, ChipArrays *arrays, int32_t shard)
 static Status look_at_shards(ChipSet *set, ChipArrays *arrays)
 {
   void *places, *checksums;
-  TRY(allocate(set, set->info.chip_count, sizeof(ChipPlace), &places));
-  TRY(allocate(set, set->info.chip_count, sizeof(int64_t), &checksums));
+  TRY(chip_arrays_allocate(set, set->info.chip_count, sizeof(ChipPlace), &places));
+  TRY(chip_arrays_allocate(set, set->info.chip_count, sizeof(int64_t), &checksums));
   set->places = places;
   arrays->checksums = checksums;
   for (int32_t i = 0; i < arrays->shard_count; ++i)
@@ -297,14 +281,16 @@ static Status look_at_shards(ChipSet *set, ChipArrays *arrays)
 
 static Status read_tables(ChipSet *set, ArrayFile *file)
 {
+  int64_t version;
   ChipArrays *arrays = set->source;
-  TRY(check_format(set, file));
+  TRY(check_format(set, file, &version));
   TRY(read_shape(set, file));
   TRY(read_attributes(set, file));
   TRY(read_bands(set, file));
   TRY(read_classes(set, file));
   TRY(make_form(set, &arrays->form));
-  return read_shard_list(set, file, arrays);
+  TRY(read_shard_list(set, file, arrays));
+  return chip_arrays_read_kind(set, file, version);
 }
 
 static Status open_arrays(ChipSet *set)
@@ -359,15 +345,21 @@ static int32_t shard_of(const ChipArrays *arrays, int64_t chip)
   return low;
 }
 
+Status chip_arrays_shard_of(ChipArrays *arrays, int64_t chip, int32_t *shard, ArrayFile **file)
+{
+  *shard = shard_of(arrays, chip);
+  return open_shard(arrays, *shard, file);
+}
+
 static Status read_stored(ChipArrays *arrays, int64_t chip, void *image, uint8_t *valid,
                           void *labels)
 {
   ArrayFile *file;
   const ChipForm *form = &arrays->form;
-  const int32_t shard = shard_of(arrays, chip);
+  int32_t shard;
+  TRY(chip_arrays_shard_of(arrays, chip, &shard, &file));
   const int64_t start[4] = {chip - arrays->first_chips[shard], 0, 0, 0};
   const int64_t count[4] = {1, form->height_px, form->width_px, form->band_count};
-  TRY(open_shard(arrays, shard, &file));
   TRY(array_read(file, chip_array_name(CHIP_ARRAY_IMAGES), start, count,
                  chip_array_type(form->pixel), image));
   TRY(array_read(file, chip_array_name(CHIP_ARRAY_VALID), start, count, ARRAY_U8, valid));
@@ -394,4 +386,5 @@ static Status read_chip(ChipSet *set, int64_t chip, void *image, uint8_t *valid,
   return STATUS_OK;
 }
 
-const ChipSetForm chip_arrays_form = {open_arrays, close_arrays, read_chip, NULL};
+const ChipSetForm chip_arrays_form = {open_arrays, close_arrays, read_chip,
+                                      chip_arrays_read_objects};

@@ -34,21 +34,25 @@ static Status write_classes(const Join *join)
 {
   const int32_t count = join->form->class_count;
   const int64_t colour_dims[2] = {count, 3};
-  void *values, *pixels, *chips, *colours;
+  void *values, *pixels, *chips, *objects, *colours;
   TRY(arena_allocate(join->arena, (size_t)count * sizeof(int64_t), &values));
   TRY(arena_allocate(join->arena, (size_t)count * sizeof(int64_t), &pixels));
   TRY(arena_allocate(join->arena, (size_t)count * sizeof(int64_t), &chips));
+  TRY(arena_allocate(join->arena, (size_t)count * sizeof(int64_t), &objects));
   TRY(arena_allocate(join->arena, (size_t)count * 3, &colours));
   for (int32_t i = 0; i < count; ++i) {
     ((int64_t *)values)[i] = join->form->classes[i].value;
     ((int64_t *)pixels)[i] = join->sum->classes[i].pixel_count;
     ((int64_t *)chips)[i] = join->sum->classes[i].chip_count;
+    ((int64_t *)objects)[i] = join->sum->objects[i].count;
     class_colour(&join->form->classes[i], (uint8_t *)colours + (ptrdiff_t)3 * i);
   }
   TRY(write_ints(join, "classes/value", values, count));
   TRY(write_class_names(join));
   TRY(write_ints(join, "classes/pixel_count", pixels, count));
   TRY(write_ints(join, "classes/chip_count", chips, count));
+  if (chip_format_has_objects(join->form->format))
+    TRY(write_ints(join, "classes/object_count", objects, count));
   return array_write_whole(join->file, "classes/colour", ARRAY_U8, 2, colour_dims, colours);
 }
 
@@ -91,6 +95,14 @@ static Status write_rasters(const Join *join)
   return write_raster_grids(join, systems);
 }
 
+static Status write_object_attributes(const Join *join)
+{
+  if (!chip_format_has_objects(join->form->format)) return STATUS_OK;
+  TRY(array_set_text(join->file, "/", "kind", "instances"));
+  TRY(array_set_int(join->file, "/", "objects_most", join->sum->objects_most));
+  return array_set_int(join->file, "/", "mask_bytes_most", join->sum->mask_bytes_most);
+}
+
 static Status write_attributes(const Join *join)
 {
   const Grid *grid = &join->story->rasters[0];
@@ -98,7 +110,7 @@ static Status write_attributes(const Join *join)
   char content[17];
   if (grid_cell_size_m(grid, &width_m, &height_m) != STATUS_OK) width_m = 0;
   TRY(array_set_text(join->file, "/", "format", CHIP_FILE_FORMAT));
-  TRY(array_set_int(join->file, "/", "format_version", CHIP_SET_VERSION));
+  TRY(array_set_int(join->file, "/", "format_version", chip_set_version(join->form->format)));
   TRY(array_set_text(join->file, "/", "crs_wkt", grid->crs_wkt));
   TRY(array_set_reals(join->file, "/", "pixel_to_map", grid->pixel_to_map, 6));
   TRY(array_set_real(join->file, "/", "cell_size_m", width_m));
@@ -106,6 +118,7 @@ static Status write_attributes(const Join *join)
                     join->story->unlabelled_is_background));
   checksum_text(checksum_value(&join->sum->content), content);
   TRY(array_set_text(join->file, "/", "content", content));
+  TRY(write_object_attributes(join));
   TRY(array_set_text(join->file, "/", "pixel_type", pixel_name(join->form->pixel)));
   return array_set_text(join->file, "/", "provenance", join->story->provenance);
 }
@@ -113,62 +126,75 @@ static Status write_attributes(const Join *join)
 /* Where the shards lie: a reader goes to them, since an array joined by HDF5 shows a shard that is
  * missing as zeros. */
 static Status write_shards(const Join *join, const char *folder, int32_t shard_count,
-                           const int64_t *chip_counts, ArrayPiece *pieces, size_t *piece_count)
+                           const ShardCount *counts, const char **names, size_t *name_count)
 {
-  void *names, *counts;
-  TRY(arena_allocate(join->arena, (size_t)shard_count * sizeof(char *), &names));
-  TRY(arena_allocate(join->arena, (size_t)shard_count * sizeof(int64_t), &counts));
-  *piece_count = 0;
+  void *chips;
+  TRY(arena_allocate(join->arena, (size_t)shard_count * sizeof(int64_t), &chips));
+  *name_count = 0;
   for (int32_t i = 0; i < shard_count; ++i) {
     char name[CHIP_SHARD_NAME_BYTES], path[4096];
     char *kept;
-    if (chip_counts[i] == 0) continue;
+    if (counts[i].chips == 0) continue;
     chip_shard_name(i, name);
     const int bytes = snprintf(path, sizeof path, "%s/%s", folder, name);
     if (bytes < 0 || bytes >= (int)sizeof path)
       return status_set(STATUS_BAD_OPTION, "the path %.80s… is too long", folder);
     TRY(arena_copy_text(join->arena, path, &kept));
-    pieces[*piece_count].file = kept;
-    ((const char **)names)[*piece_count] = kept;
-    ((int64_t *)counts)[(*piece_count)++] = chip_counts[i];
+    names[*name_count] = kept;
+    ((int64_t *)chips)[(*name_count)++] = counts[i].chips;
   }
-  TRY(array_write_texts(join->file, "shards/file", (const char *const *)names, *piece_count));
-  return write_ints(join, "shards/chip_count", counts, (int64_t)*piece_count);
+  TRY(array_write_texts(join->file, "shards/file", names, *name_count));
+  return write_ints(join, "shards/chip_count", chips, (int64_t)*name_count);
 }
 
-static Status write_virtual(const Join *join, ChipArray array, ArrayPiece *pieces,
-                            const int64_t *counts, size_t piece_count)
+static ShardCount sum_counts(const ShardCount *counts, int32_t shard_count)
 {
-  const ArrayLayout layout = chip_array_layout(array, join->form, join->sum->chip_count);
-  int64_t first = 0;
-  for (size_t i = 0; i < piece_count; ++i) {
-    ArrayPiece *piece = &pieces[i];
-    piece->array = chip_array_name(array);
-    piece->source_rank = layout.rank;
-    memcpy(piece->source_dims, layout.dims, sizeof layout.dims);
-    piece->source_dims[0] = counts[i];
-    memcpy(piece->source_count, piece->source_dims, sizeof layout.dims);
-    memcpy(piece->target_count, piece->source_dims, sizeof layout.dims);
-    piece->target_start[0] = first;
-    first += counts[i];
+  ShardCount all = {0};
+  for (int32_t i = 0; i < shard_count; ++i) {
+    all.chips += counts[i].chips;
+    all.objects += counts[i].objects;
+    all.mask_bytes += counts[i].mask_bytes;
   }
-  return array_create_virtual(join->file, chip_array_name(array), layout.type, layout.rank,
-                              layout.dims, 0, pieces, piece_count);
+  return all;
+}
+
+/* pieces: room for shard_count of them. names: of the shards with chips. */
+static Status write_virtual(const Join *join, ChipArray array, const char *const *names,
+                            const ShardCount *counts, int32_t shard_count, ArrayPiece *pieces)
+{
+  const ArrayLayout whole = chip_array_layout(array, join->form, sum_counts(counts, shard_count));
+  int64_t first = 0;
+  size_t piece_count = 0;
+  for (int32_t i = 0; i < shard_count; ++i) {
+    const ArrayLayout layout = chip_array_layout(array, join->form, counts[i]);
+    const char *name = *names;
+    names += counts[i].chips > 0;
+    if (layout.dims[0] == 0) continue;
+    ArrayPiece *piece = &pieces[piece_count++];
+    *piece =
+        (ArrayPiece){.file = name, .array = chip_array_name(array), .source_rank = layout.rank};
+    memcpy(piece->source_dims, layout.dims, sizeof layout.dims);
+    memcpy(piece->source_count, layout.dims, sizeof layout.dims);
+    memcpy(piece->target_count, layout.dims, sizeof layout.dims);
+    piece->target_start[0] = first;
+    first += layout.dims[0];
+  }
+  if (piece_count == 0) /* no objects at all: an array of its own, empty */
+    return array_create(join->file, chip_array_name(array), &whole);
+  return array_create_virtual(join->file, chip_array_name(array), whole.type, whole.rank,
+                              whole.dims, 0, pieces, piece_count);
 }
 
 static Status write_arrays(const Join *join, const char *folder, int32_t shard_count,
-                           const int64_t *chip_counts)
+                           const ShardCount *counts)
 {
-  void *pieces, *counts;
-  size_t piece_count;
+  void *pieces, *names;
+  size_t name_count;
   TRY(arena_allocate(join->arena, (size_t)shard_count * sizeof(ArrayPiece), &pieces));
-  TRY(arena_allocate(join->arena, (size_t)shard_count * sizeof(int64_t), &counts));
-  TRY(write_shards(join, folder, shard_count, chip_counts, pieces, &piece_count));
-  size_t kept = 0;
-  for (int32_t i = 0; i < shard_count; ++i)
-    if (chip_counts[i] > 0) ((int64_t *)counts)[kept++] = chip_counts[i];
-  for (int i = 0; i < CHIP_ARRAY_COUNT; ++i)
-    TRY(write_virtual(join, (ChipArray)i, pieces, counts, piece_count));
+  TRY(arena_allocate(join->arena, ((size_t)shard_count + 1) * sizeof(char *), &names));
+  TRY(write_shards(join, folder, shard_count, counts, names, &name_count));
+  for (int i = 0; i < chip_array_count(join->form->format); ++i)
+    TRY(write_virtual(join, (ChipArray)i, names, counts, shard_count, pieces));
   return STATUS_OK;
 }
 
@@ -181,15 +207,14 @@ static Status write_tables(const Join *join)
 }
 
 Status chip_arrays_join(const char *path, const char *shard_folder_name, const ChipForm *form,
-                        const ChipStory *story, int32_t shard_count, const int64_t *chip_counts,
+                        const ChipStory *story, int32_t shard_count, const ShardCount *counts,
                         const SetSum *sum)
 {
   Join join = {.form = form, .story = story, .sum = sum};
   TRY(arena_open(&join.arena));
   Status status = array_file_create(path, &join.file);
   if (status == STATUS_OK) status = write_tables(&join);
-  if (status == STATUS_OK)
-    status = write_arrays(&join, shard_folder_name, shard_count, chip_counts);
+  if (status == STATUS_OK) status = write_arrays(&join, shard_folder_name, shard_count, counts);
   if (status == STATUS_OK) status = array_file_commit(&join.file);
   array_file_close(join.file);
   arena_close(join.arena);

@@ -4,10 +4,8 @@
 #include "base/memory.h"
 #include "base/output.h"
 #include "base/path.h"
-#include "chip_file.h"
+#include "shard_objects.h"
 #include "tile_file.h"
-
-static const char outcomes_key[] = "outcomes"; /* how many places for chips had each */
 
 struct ChipShard {
   ChipForm form;
@@ -15,8 +13,9 @@ struct ChipShard {
   char path[OUTPUT_PATH_BYTES];
   char tile_folder[OUTPUT_PATH_BYTES]; /* "" in HDF5 */
   uint8_t *narrow;                     /* labels as they are stored, where that is uint8 */
-  int64_t chip_count;
+  ShardCount count;
   int64_t outcomes[CHIP_OUTCOME_COUNT];
+  int64_t object_outcomes[OBJECT_OUTCOME_COUNT];
 };
 
 Status chip_count_classes(const ChipForm *form, const uint16_t *labels, const uint8_t *valid,
@@ -41,7 +40,7 @@ Status chip_count_classes(const ChipForm *form, const uint16_t *labels, const ui
   return STATUS_OK;
 }
 
-static Status shard_path(const char *folder, int32_t number, char path[OUTPUT_PATH_BYTES])
+Status chip_shard_path(const char *folder, int32_t number, char path[OUTPUT_PATH_BYTES])
 {
   char name[CHIP_SHARD_NAME_BYTES];
   chip_shard_name(number, name);
@@ -50,23 +49,23 @@ static Status shard_path(const char *folder, int32_t number, char path[OUTPUT_PA
 
 static Status make_arrays(ChipShard *shard)
 {
-  for (int i = 0; i < CHIP_ARRAY_COUNT; ++i) {
-    const ArrayLayout layout = chip_array_layout((ChipArray)i, &shard->form, 0);
+  for (int i = 0; i < chip_array_count(shard->form.format); ++i) {
+    const ArrayLayout layout = chip_array_layout((ChipArray)i, &shard->form, (ShardCount){0});
     TRY(array_create(shard->file, chip_array_name((ChipArray)i), &layout));
   }
   TRY(array_set_text(shard->file, "/", "format", CHIP_FILE_FORMAT " shard"));
-  return array_set_int(shard->file, "/", "format_version", CHIP_SET_VERSION);
+  return array_set_int(shard->file, "/", "format_version", chip_set_version(shard->form.format));
 }
 
 static Status fill(ChipShard *shard, const char *folder, int32_t number)
 {
   void *narrow;
-  TRY(shard_path(folder, number, shard->path));
+  TRY(chip_shard_path(folder, number, shard->path));
   TRY(memory_allocate((size_t)shard->form.width_px * (size_t)shard->form.height_px, 1,
                       "labels of a chip", &narrow));
   shard->narrow = narrow;
-  if (shard->form.format == CHIP_FORMAT_CLASSIFIED_TILES)
-    TRY(tile_folder_make(folder, number, shard->tile_folder));
+  if (!chip_format_is_arrays(shard->form.format))
+    TRY(tile_folder_make(folder, shard->form.format, number, shard->tile_folder));
   TRY(array_file_create(shard->path, &shard->file));
   return make_arrays(shard);
 }
@@ -90,7 +89,7 @@ Status chip_shard_create(const char *folder, int32_t number, const ChipForm *for
 static Status append(ChipShard *shard, ChipArray array, const void *row)
 {
   return array_append(shard->file, chip_array_name(array), 1,
-                      chip_array_layout(array, &shard->form, 0).type, row);
+                      chip_array_layout(array, &shard->form, (ShardCount){0}).type, row);
 }
 
 static const void *stored_labels(ChipShard *shard, const uint16_t *labels)
@@ -116,29 +115,37 @@ static Status add(ChipShard *shard, const Chip *chip)
                           place->height_px};
   const void *labels = stored_labels(shard, chip->labels);
   const int64_t checksum = (int64_t)chip_checksum(&shard->form, chip->image, chip->valid, labels);
-  if (shard->form.format == CHIP_FORMAT_CHIPS)
+  if (chip_format_is_arrays(shard->form.format))
     TRY(append_pictures(shard, chip, labels));
   else
-    TRY(tile_write(shard->tile_folder, shard->chip_count, &shard->form, chip, labels));
+    TRY(tile_write(shard->tile_folder, shard->count.chips, &shard->form, chip, labels));
   TRY(append(shard, CHIP_ARRAY_PLACES, row));
   TRY(append(shard, CHIP_ARRAY_GRIDS, chip->grid.pixel_to_map));
   TRY(append(shard, CHIP_ARRAY_CLASSES, chip->class_pixels));
   TRY(append(shard, CHIP_ARRAY_BANDS, chip->bands));
   TRY(append(shard, CHIP_ARRAY_CHECKSUMS, &checksum));
-  ++shard->chip_count;
-  return STATUS_OK;
+  ++shard->count.chips;
+  if (!chip_format_has_objects(shard->form.format)) return STATUS_OK;
+  shard->object_outcomes[OBJECT_KEPT] += chip->objects->count;
+  return shard_objects_append(shard->file, &shard->form, chip->objects, &shard->count);
 }
 
 Status chip_shard_add(ChipShard *shard, ChipOutcome outcome, const Chip *chip)
 {
   ++shard->outcomes[outcome];
+  for (int i = OBJECT_KEPT + 1; i < OBJECT_OUTCOME_COUNT; ++i)
+    if (chip != NULL && chip->object_outcomes != NULL)
+      shard->object_outcomes[i] += chip->object_outcomes[i];
   return outcome == CHIP_KEPT ? add(shard, chip) : STATUS_OK;
 }
 
 Status chip_shard_commit(ChipShard **shard)
 {
-  Status status =
-      array_set_ints((*shard)->file, "/", outcomes_key, (*shard)->outcomes, CHIP_OUTCOME_COUNT);
+  Status status = array_set_ints((*shard)->file, "/", CHIP_FILE_OUTCOMES, (*shard)->outcomes,
+                                 CHIP_OUTCOME_COUNT);
+  if (status == STATUS_OK)
+    status = array_set_ints((*shard)->file, "/", CHIP_FILE_OBJECT_OUTCOMES,
+                            (*shard)->object_outcomes, OBJECT_OUTCOME_COUNT);
   if (status == STATUS_OK) status = array_file_commit(&(*shard)->file);
   chip_shard_close(*shard);
   *shard = NULL;
@@ -169,99 +176,6 @@ Status chip_shard_count(const char *folder, int32_t number, int64_t *chip_count)
 {
   char path[OUTPUT_PATH_BYTES];
   *chip_count = -1;
-  TRY(shard_path(folder, number, path));
+  TRY(chip_shard_path(folder, number, path));
   return path_exists(path) ? read_count(path, chip_count) : STATUS_OK;
-}
-
-/* The tables of one shard, a slice at a time. */
-typedef struct Slice {
-  BandSum *bands;
-  int64_t *class_pixels;
-  double *grids;
-  int64_t *checksums;
-} Slice;
-
-enum { SLICE_CHIPS = 512 };
-
-static Status add_slice(ArrayFile *file, int64_t from, int64_t count, const Slice *slice,
-                        SetSum *sum)
-{
-  const int64_t start[3] = {from, 0, 0};
-  const int64_t band_extent[3] = {count, sum->band_count, BAND_SUM_NUMBERS};
-  const int64_t class_extent[2] = {count, sum->class_count};
-  const int64_t grid_extent[2] = {count, 6};
-  TRY(array_read(file, chip_array_name(CHIP_ARRAY_BANDS), start, band_extent, ARRAY_F64,
-                 slice->bands));
-  TRY(array_read(file, chip_array_name(CHIP_ARRAY_CLASSES), start, class_extent, ARRAY_I64,
-                 slice->class_pixels));
-  TRY(array_read(file, chip_array_name(CHIP_ARRAY_GRIDS), start, grid_extent, ARRAY_F64,
-                 slice->grids));
-  TRY(array_read(file, chip_array_name(CHIP_ARRAY_CHECKSUMS), start, &count, ARRAY_I64,
-                 slice->checksums));
-  checksum_add(&sum->content, slice->grids, (size_t)count * 6 * sizeof *slice->grids);
-  checksum_add(&sum->content, slice->checksums, (size_t)count * sizeof *slice->checksums);
-  for (int64_t i = 0; i < count; ++i)
-    set_sum_add(sum, slice->bands + i * sum->band_count,
-                slice->class_pixels + i * sum->class_count);
-  return STATUS_OK;
-}
-
-static Status add_outcomes(ArrayFile *file, SetSum *sum)
-{
-  int64_t outcomes[CHIP_OUTCOME_COUNT] = {0};
-  size_t count = 0;
-  TRY(array_get_ints(file, "/", outcomes_key, outcomes, CHIP_OUTCOME_COUNT, &count, NULL));
-  for (int i = 0; i < CHIP_OUTCOME_COUNT; ++i)
-    sum->outcomes[i] += outcomes[i];
-  return STATUS_OK;
-}
-
-static Status add_shard(const char *path, const Slice *slice, int64_t *chip_count, SetSum *sum)
-{
-  ArrayFile *file = NULL;
-  ArrayLayout layout = {.rank = 0};
-  Status status = array_file_open(path, &file);
-  if (status == STATUS_OK)
-    status = array_layout(file, chip_array_name(CHIP_ARRAY_CHECKSUMS), &layout);
-  *chip_count = layout.dims[0];
-  if (status == STATUS_OK) status = add_outcomes(file, sum);
-  for (int64_t from = 0; status == STATUS_OK && from < *chip_count; from += SLICE_CHIPS) {
-    const int64_t left = *chip_count - from;
-    status = add_slice(file, from, left < SLICE_CHIPS ? left : SLICE_CHIPS, slice, sum);
-  }
-  array_file_close(file);
-  return status;
-}
-
-static Status add_shards(const char *folder, int32_t shard_count, const Slice *slice,
-                         int64_t *chip_counts, SetSum *sum)
-{
-  char path[OUTPUT_PATH_BYTES];
-  for (int32_t i = 0; i < shard_count; ++i) {
-    TRY(shard_path(folder, i, path));
-    TRY(add_shard(path, slice, &chip_counts[i], sum));
-  }
-  return STATUS_OK;
-}
-
-static Status sum_shards(const char *folder, int32_t shard_count, const ChipForm *form,
-                         Arena *scratch, int64_t *chip_counts, SetSum *sum)
-{
-  void *bands, *classes, *grids, *checksums;
-  TRY(arena_allocate(scratch, SLICE_CHIPS * (size_t)form->band_count * sizeof(BandSum), &bands));
-  TRY(arena_allocate(scratch, SLICE_CHIPS * (size_t)form->class_count * sizeof(int64_t), &classes));
-  TRY(arena_allocate(scratch, SLICE_CHIPS * 6 * sizeof(double), &grids));
-  TRY(arena_allocate(scratch, SLICE_CHIPS * sizeof(int64_t), &checksums));
-  const Slice slice = {bands, classes, grids, checksums};
-  return add_shards(folder, shard_count, &slice, chip_counts, sum);
-}
-
-Status chip_shards_sum(const char *folder, int32_t shard_count, const ChipForm *form,
-                       int64_t *chip_counts, SetSum *sum)
-{
-  Arena *scratch = NULL;
-  TRY(arena_open(&scratch));
-  const Status status = sum_shards(folder, shard_count, form, scratch, chip_counts, sum);
-  arena_close(scratch);
-  return status;
 }

@@ -76,12 +76,14 @@ double band_sum_standard_deviation(const BandSum *sum)
 
 Status set_sum_open(Arena *arena, int32_t band_count, int32_t class_count, SetSum *sum)
 {
-  void *bands, *classes;
+  void *bands, *classes, *objects;
   *sum =
       (SetSum){.band_count = band_count, .class_count = class_count, .content = checksum_start(0)};
   TRY(arena_allocate(arena, (size_t)band_count * sizeof(BandSum), &bands));
   TRY(arena_allocate(arena, (size_t)class_count * sizeof(ClassSum), &classes));
+  TRY(arena_allocate(arena, (size_t)class_count * sizeof(ObjectSum), &objects));
   sum->bands = bands;
+  sum->objects = objects;
   sum->classes = classes;
   return STATUS_OK;
 }
@@ -108,6 +110,27 @@ void set_sum_add(SetSum *sum, const BandSum *bands, const int64_t *class_pixels)
   if (first || held > sum->classes_per_chip_most) sum->classes_per_chip_most = held;
   sum->classes_per_chip_sum += held;
   ++sum->chip_count;
+}
+
+void set_sum_add_object(SetSum *sum, int32_t class_index, double area_map)
+{
+  ObjectSum *one = &sum->objects[class_index];
+  const bool first = one->count == 0;
+  one->chip_count += one->last_chip != sum->chip_count;
+  one->last_chip = sum->chip_count;
+  if (first || area_map < one->area_least) one->area_least = area_map;
+  if (first || area_map > one->area_most) one->area_most = area_map;
+  one->area_sum += area_map;
+  ++one->count;
+}
+
+void set_sum_end_objects(SetSum *sum, int64_t object_count, int64_t mask_bytes)
+{
+  const bool first = sum->chip_count == 1;
+  if (first || object_count < sum->objects_least) sum->objects_least = object_count;
+  if (first || object_count > sum->objects_most) sum->objects_most = object_count;
+  if (first || mask_bytes > sum->mask_bytes_most) sum->mask_bytes_most = mask_bytes;
+  sum->object_count += object_count;
 }
 
 int64_t set_sum_labelled(const SetSum *sum)

@@ -99,6 +99,46 @@ static Status set_class_statistics(Document *root, const SetSum *sum)
   return STATUS_OK;
 }
 
+static Status set_object_lists(Document *stats, const SetSum *sum)
+{
+  Document *chips, *objects;
+  TRY(document_set_list(stats, "NumImagesPerClass", &chips));
+  TRY(document_set_list(stats, "NumFeaturesPerClass", &objects));
+  for (int32_t i = 1; i < sum->class_count; ++i) {
+    TRY(document_add_int(chips, sum->objects[i].chip_count));
+    TRY(document_add_int(objects, sum->objects[i].count));
+  }
+  return STATUS_OK;
+}
+
+static Status set_areas(Document *item, const ObjectSum *objects)
+{
+  const double count = (double)objects->count;
+  TRY(document_set_real(item, "Min", objects->area_least));
+  TRY(document_set_real(item, "Max", objects->area_most));
+  TRY(document_set_real(item, "Mean", objects->count == 0 ? 0 : objects->area_sum / count));
+  TRY(document_set_real(item, "Sum", objects->area_sum));
+  return document_set_int(item, "Count", objects->count);
+}
+
+static Status set_object_statistics(Document *root, const SetSum *sum)
+{
+  Document *stats, *range, *list;
+  TRY(document_set_object(root, "FeatureStats", &stats));
+  TRY(document_set_int(stats, "NumClasses", sum->class_count - 1));
+  TRY(document_set_int(stats, "NumImagesTotal", sum->chip_count));
+  TRY(document_set_int(stats, "NumFeaturesTotal", sum->object_count));
+  TRY(set_object_lists(stats, sum));
+  TRY(document_set_object(stats, "NumFeaturesPerImage", &range));
+  TRY(set_range(range, sum->objects_least, sum->objects_most, sum->object_count, sum->chip_count));
+  TRY(document_set_list(stats, "FeatureAreaPerClass", &list));
+  for (int32_t i = 1; i < sum->class_count; ++i) {
+    TRY(document_add_object(list, &range));
+    TRY(set_areas(range, &sum->objects[i]));
+  }
+  return STATUS_OK;
+}
+
 static Status set_raster_properties(Document *root, const ChipForm *form, const ChipStory *story)
 {
   Document *properties;
@@ -138,11 +178,12 @@ Status tile_statistics_build(Document *root, const ChipForm *form, const ChipSto
   TRY(document_set_int(root, "NumTiles", sum->chip_count));
   TRY(document_set_real(root, "NumTilesAsDouble", (double)sum->chip_count));
   TRY(document_set_int(root, "NextTileIndex", sum->chip_count));
-  TRY(document_set_flag(root, "OutputFeatures", false));
-  TRY(document_set_text(root, "MetaDataMode", "Classified_Tiles"));
+  TRY(document_set_flag(root, "OutputFeatures", chip_format_has_objects(form->format)));
+  TRY(document_set_text(root, "MetaDataMode", chip_format_name(form->format)));
   TRY(set_cell_sizes(root, story));
   TRY(set_classes(root, form, "ClassValue", "ClassName"));
-  TRY(set_class_statistics(root, sum));
+  TRY(chip_format_has_objects(form->format) ? set_object_statistics(root, sum)
+                                            : set_class_statistics(root, sum));
   TRY(set_raster_properties(root, form, story));
   return set_band_states(root, sum);
 }
@@ -216,7 +257,7 @@ Status tile_definition_build(Document *root, const ChipForm *form, const ChipSto
                              const SetSum *sum)
 {
   TRY(set_placeholders(root));
-  TRY(document_set_text(root, "MetaDataMode", "Classified_Tiles"));
+  TRY(document_set_text(root, "MetaDataMode", chip_format_name(form->format)));
   TRY(document_set_text(root, "ImageSpaceUsed", "MAP_SPACE"));
   TRY(document_set_int(root, "ImageHeight", form->height_px));
   TRY(document_set_int(root, "ImageWidth", form->width_px));

@@ -1,6 +1,6 @@
 #pragma once
 
-/* The two JSON documents of a Classified_Tiles folder. */
+/* The two JSON documents of a folder of chips. */
 
 #include "chip/chip_writer.h"
 #include "store/document.h"

@@ -9,6 +9,7 @@
 #include "geometry.h"
 #include "label_raster.h"
 #include "rasterize.h"
+#include "rasterize_objects.h"
 
 struct LabelSource {
   char *path;
@@ -119,6 +120,16 @@ Status label_source_burn(LabelSource *source, const Grid *chip, PixelType type, 
   if (source->is_raster)
     return label_raster_burn(&source->raster, &source->classes, chip, type, class_values);
   return rasterize_features(source->path, &source->features, chip, type, class_values);
+}
+
+Status label_source_burn_objects(LabelSource *source, const Grid *chip, LabelObjectTaker *take,
+                                 void *context)
+{
+  if (source->is_raster)
+    return status_set(STATUS_UNSUPPORTED,
+                      "%s: a raster of classes does not tell objects apart; give features",
+                      source->path);
+  return rasterize_objects(&source->features, chip, take, context);
 }
 
 static bool any_touches(const Feature *const *near, int count, OGRGeometryH outline)

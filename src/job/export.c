@@ -66,6 +66,16 @@ static Status list_classes(Export *export, const LabelSource *labels)
   return STATUS_OK;
 }
 
+/* Said before any chip is cut. */
+static Status check_labels(const Export *export)
+{
+  if (!chip_format_has_objects(export->form.format) || export->labels_are_features)
+    return STATUS_OK;
+  return status_set(STATUS_UNSUPPORTED,
+                    "%s: a raster of classes does not tell objects apart; format=%s needs features",
+                    export->options->labels, chip_format_name(export->form.format));
+}
+
 static Status make_form(Export *export)
 {
   const ExportOptions *options = export->options;
@@ -76,8 +86,10 @@ static Status make_form(Export *export)
                             .pixel = raster_type(export->sources.sources[0].raster),
                             .deflate_level = (int32_t)options->compress};
   for (int32_t i = 0; i < export->sources.count; ++i)
-    if (export->sources.sources[i].labels != NULL)
-      return list_classes(export, export->sources.sources[i].labels);
+    if (export->sources.sources[i].labels != NULL) {
+      TRY(list_classes(export, export->sources.sources[i].labels));
+      return check_labels(export);
+    }
   return STATUS_OK; /* a rank without work */
 }
 
@@ -94,7 +106,8 @@ static Status open_cutters(Export *export)
                                   .bands = export->sources.bands,
                                   .all_tiles = options->all_tiles,
                                   .minimum_label_share = options->minimum_label_share,
-                                  .minimum_valid_share = options->minimum_valid_share};
+                                  .minimum_valid_share = options->minimum_valid_share,
+                                  .minimum_overlap = options->min_polygon_overlap_ratio};
     if (source->labels != NULL) TRY(cutter_open(&cutter, &source->cutter));
   }
   return STATUS_OK;
@@ -167,10 +180,28 @@ static Status make_parts(const Export *export)
   return STATUS_OK;
 }
 
+static bool has_refused(const SetSum *sum)
+{
+  const int64_t *o = sum->object_outcomes;
+  return o[OBJECT_SMALL_SHARE] + o[OBJECT_NO_PIXEL] + o[OBJECT_NO_AREA] > 0;
+}
+
+static Status refused_all(const Export *export, const SetSum *sum)
+{
+  const int64_t *o = sum->object_outcomes;
+  return status_set(
+      STATUS_MISMATCH,
+      "%s gives no object to any chip, so nothing is written: %" PRId64
+      " have too small a share in their chip, %" PRId64 " no pixel that is data, %" PRId64
+      " no area; lower min_polygon_overlap_ratio, or give points and lines a buffer",
+      export->options->labels, o[OBJECT_SMALL_SHARE], o[OBJECT_NO_PIXEL], o[OBJECT_NO_AREA]);
+}
+
 static Status check_sum(const Export *export, const SetSum *sum)
 {
   const int64_t *o = sum->outcomes;
   if (sum->chip_count > 0 && set_sum_labelled(sum) > 0) return STATUS_OK;
+  if (has_refused(sum)) return refused_all(export, sum);
   return status_set(
       STATUS_MISMATCH,
       "%s labels no pixel of a chip, so nothing is written: of %" PRId64
@@ -244,7 +275,7 @@ static Status tell_story(const Export *export, ChipStory *story)
 
 /* What rank 0 knows when all parts are there. */
 typedef struct Whole {
-  int64_t *chip_counts; /* per part; on all ranks */
+  ShardCount *counts; /* per part; on all ranks */
   SetSum sum;
   ChipStory story;
 } Whole;
@@ -254,8 +285,8 @@ static Status add_up(const Export *export, Whole *whole)
   if (!speaks(export)) return STATUS_OK;
   TRY(set_sum_open(export->job->arena, export->form.band_count, export->form.class_count,
                    &whole->sum));
-  TRY(chip_shards_sum(export->output.work, export->sources.part_count, &export->form,
-                      whole->chip_counts, &whole->sum));
+  TRY(chip_shards_sum(export->output.work, export->sources.part_count, &export->form, whole->counts,
+                      &whole->sum));
   TRY(check_sum(export, &whole->sum));
   return tell_story(export, &whole->story);
 }
@@ -264,12 +295,12 @@ static Status add_up(const Export *export, Whole *whole)
 static Status number_tiles(const Export *export, const Whole *whole)
 {
   int64_t first = 0;
-  if (export->form.format != CHIP_FORMAT_CLASSIFIED_TILES) return STATUS_OK;
+  if (chip_format_is_arrays(export->form.format)) return STATUS_OK;
   for (int32_t part = 0; part < export->end_part; ++part) {
     if (part >= export->first_part)
-      TRY(chip_tiles_number(export->output.work, part, whole->chip_counts[part], first,
-                            export->output.set_folder));
-    first += whole->chip_counts[part];
+      TRY(chip_tiles_number(export->output.work, &export->form, part, whole->counts[part].chips,
+                            first, export->output.set_folder));
+    first += whole->counts[part].chips;
   }
   return STATUS_OK;
 }
@@ -277,10 +308,11 @@ static Status number_tiles(const Export *export, const Whole *whole)
 static Status publish(const Export *export, const Whole *whole)
 {
   if (!speaks(export)) return STATUS_OK;
-  if (export->form.format == CHIP_FORMAT_CLASSIFIED_TILES)
-    return export_output_publish_tiles(&export->output, &export->form, &whole->story, &whole->sum);
+  if (!chip_format_is_arrays(export->form.format))
+    return export_output_publish_tiles(&export->output, &export->form, &whole->story,
+                                       export->sources.part_count, whole->counts, &whole->sum);
   return export_output_publish_arrays(&export->output, &export->form, &whole->story,
-                                      export->sources.part_count, whole->chip_counts, &whole->sum);
+                                      export->sources.part_count, whole->counts, &whole->sum);
 }
 
 /* Collective. */
@@ -288,13 +320,13 @@ static Status join(const Export *export)
 {
   const Comm *comm = export->job->comm;
   const size_t parts = (size_t) export->sources.part_count;
-  Whole whole = {.chip_counts = NULL};
+  Whole whole = {.counts = NULL};
   void *counts = NULL;
-  Status status = comm_agree(
-      comm, arena_allocate(export->job->arena, parts * sizeof *whole.chip_counts, &counts));
-  whole.chip_counts = counts;
+  Status status =
+      comm_agree(comm, arena_allocate(export->job->arena, parts * sizeof *whole.counts, &counts));
+  whole.counts = counts;
   if (status == STATUS_OK) status = comm_agree(comm, add_up(export, &whole));
-  if (status == STATUS_OK) status = comm_broadcast(comm, 0, counts, parts * sizeof(int64_t));
+  if (status == STATUS_OK) status = comm_broadcast(comm, 0, counts, parts * sizeof *whole.counts);
   if (status == STATUS_OK) status = comm_agree(comm, number_tiles(export, &whole));
   if (status == STATUS_OK) status = comm_agree(comm, publish(export, &whole));
   if (status == STATUS_OK && speaks(export))

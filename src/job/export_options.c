@@ -55,11 +55,22 @@ static const Option options[] = {
     {"minimum_valid_share", OPTION_REAL, FIELD(minimum_valid_share), "0", NULL, 0, 1, NULL,
      "Leaves out chips with a smaller share of pixels that are not NoData. Chips that are nothing "
      "but NoData are never written."},
-    {"format", OPTION_CHOICE, FIELD(format), "chips", NULL, 0, 0, "chips|classified_tiles",
-     "chips: one HDF5 file, with a folder of shards beside it. classified_tiles: the folder of "
-     "ArcGIS, with TIFF chips and labels, map.txt, stats.txt, statistics and an .emd."},
+    {"min_polygon_overlap_ratio", OPTION_REAL, FIELD(min_polygon_overlap_ratio), "0", NULL, 0, 1,
+     NULL,
+     "Formats with objects: leaves a feature out of a chip where a smaller share of its area lies "
+     "in "
+     "the chip."},
+    {"format", OPTION_CHOICE, FIELD(format), "chips", NULL, 0, 0,
+     "chips|classified_tiles|instances|rcnn_masks|pascal_voc_rectangles|coco",
+     "A class per pixel: chips, one HDF5 file with a folder of shards beside it; classified_tiles, "
+     "the "
+     "folder of ArcGIS, with TIFF chips and labels, map.txt, stats.txt, statistics and an .emd. An "
+     "object per feature, with box and mask: instances, in HDF5; rcnn_masks and "
+     "pascal_voc_rectangles (boxes alone), folders of ArcGIS; coco, a folder of TIFF chips and "
+     "annotations.json."},
     {"output", OPTION_TEXT, FIELD(output), NULL, NULL, 0, 0, NULL,
-     "The .h5 file, or the folder of classified_tiles. It appears when it is whole."},
+     "The .h5 file of chips and instances, or the folder of all others. It appears when it is "
+     "whole."},
     {"compress", OPTION_INT, FIELD(compress), "1", NULL, 0, 9, NULL,
      "Level of compression in HDF5. 0: none, which reads fastest."},
     {"forward_slashes", OPTION_FLAG, FIELD(forward_slashes), "no", NULL, 0, 0, NULL,
@@ -87,15 +98,15 @@ static Status check_output(const ExportOptions *given)
       path_has_ending(given->output, ".h5") || path_has_ending(given->output, ".hdf5");
   if (*given->output == '\0')
     return status_set(STATUS_BAD_OPTION, "--output is empty; give the name of what is to be made");
-  if (given->format == CHIP_FORMAT_CHIPS && !is_file)
+  const ChipFormat format = (ChipFormat)given->format;
+  if (chip_format_is_arrays(format) && !is_file)
     return status_set(STATUS_BAD_OPTION,
-                      "--output=%s: chips go into a file that ends in .h5; format=classified_tiles "
-                      "makes a folder",
-                      given->output);
-  if (given->format == CHIP_FORMAT_CLASSIFIED_TILES && is_file)
-    return status_set(STATUS_BAD_OPTION,
-                      "--output=%s: classified_tiles is a folder; give it a name without .h5",
-                      given->output);
+                      "--output=%s: %s go into a file that ends in .h5; format=%s makes a folder",
+                      given->output, chip_format_name(format),
+                      format == CHIP_FORMAT_CHIPS ? "classified_tiles" : "rcnn_masks");
+  if (!chip_format_is_arrays(format) && is_file)
+    return status_set(STATUS_BAD_OPTION, "--output=%s: %s is a folder; give it a name without .h5",
+                      given->output, chip_format_name(format));
   return STATUS_OK;
 }
 
@@ -123,6 +134,12 @@ Status export_options_check(const ExportOptions *given)
     return status_set(STATUS_BAD_OPTION,
                       "--all_tiles and --minimum_label_share=%g exclude each other; leave one out",
                       given->minimum_label_share);
+  if (given->min_polygon_overlap_ratio > 0 && !chip_format_has_objects((ChipFormat)given->format))
+    return status_set(
+        STATUS_BAD_OPTION,
+        "--min_polygon_overlap_ratio=%g: this format has no objects; format=instances "
+        "has",
+        given->min_polygon_overlap_ratio);
   if (*given->mask == '\0' && *given->mask_layer != '\0')
     return status_set(STATUS_BAD_OPTION, "--mask_layer=%s: no --mask is given", given->mask_layer);
   return STATUS_OK;

@@ -20,6 +20,7 @@ typedef struct ExportOptions {
   double rotation;
   bool all_tiles;
   double minimum_label_share, minimum_valid_share;
+  double min_polygon_overlap_ratio;
   int32_t format; /* ChipFormat */
   const char *output;
   int64_t compress;

@@ -17,7 +17,7 @@ static Status name_beside(const ExportOutput *output, const char *prefix, const 
                           char name[OUTPUT_PATH_BYTES])
 {
   const char *file = path_file_name(output->path);
-  const char *dot = output->format == CHIP_FORMAT_CHIPS ? strrchr(file, '.') : NULL;
+  const char *dot = chip_format_is_arrays(output->format) ? strrchr(file, '.') : NULL;
   const int stem = dot == NULL ? (int)strlen(file) : (int)(dot - file);
   const int bytes = snprintf(name, OUTPUT_PATH_BYTES, "%.*s%s%.*s%s", (int)(file - output->path),
                              output->path, prefix, stem, file, ending);
@@ -40,7 +40,7 @@ Status export_output_name(const ExportOptions *options, ExportOutput *output)
   TRY(name_beside(output, ".", ".work", output->work));
   TRY(name_beside(output, "", ".shards", output->shards));
   TRY(name_beside(output, ".", ".part", output->set_folder));
-  return name_beside(output, ".", output->format == CHIP_FORMAT_CHIPS ? ".joined.h5" : ".old",
+  return name_beside(output, ".", chip_format_is_arrays(output->format) ? ".joined.h5" : ".old",
                      output->aside);
 }
 
@@ -52,7 +52,7 @@ static Status check_replaceable(const ExportOutput *output, bool overwrite)
   if (!overwrite)
     return status_set(STATUS_BAD_OPTION, "%s is there already; --overwrite=yes replaces it",
                       output->path);
-  if (output->format == CHIP_FORMAT_CHIPS) return STATUS_OK;
+  if (chip_format_is_arrays(output->format)) return STATUS_OK;
   TRY(path_join(output->path, "map.txt", sizeof map, map));
   if (path_exists(map)) return STATUS_OK;
   return status_set(STATUS_BAD_OPTION,
@@ -107,7 +107,7 @@ Status export_output_prepare(const ExportOutput *output, const ExportOptions *op
   char identity[17];
   const bool was_there = path_exists(output->work);
   const bool is_replaced_folder =
-      output->format == CHIP_FORMAT_CLASSIFIED_TILES && path_is_folder(output->path);
+      !chip_format_is_arrays(output->format) && path_is_folder(output->path);
   TRY(check_replaceable(output, options->overwrite));
   TRY(output_check_writable(is_replaced_folder ? output->aside : output->path));
   TRY(identity_of(options, sources, arena, identity));
@@ -146,18 +146,19 @@ static Status replace_arrays(const ExportOutput *output)
 
 Status export_output_publish_arrays(const ExportOutput *output, const ChipForm *form,
                                     const ChipStory *story, int32_t part_count,
-                                    const int64_t *chip_counts, const SetSum *sum)
+                                    const ShardCount *counts, const SetSum *sum)
 {
   TRY(chip_arrays_join(output->aside, path_file_name(output->shards), form, story, part_count,
-                       chip_counts, sum));
+                       counts, sum));
   return replace_arrays(output);
 }
 
 Status export_output_publish_tiles(const ExportOutput *output, const ChipForm *form,
-                                   const ChipStory *story, const SetSum *sum)
+                                   const ChipStory *story, int32_t part_count,
+                                   const ShardCount *counts, const SetSum *sum)
 {
   const bool replaces = path_exists(output->path);
-  TRY(chip_tiles_join(output->set_folder, form, story, sum));
+  TRY(chip_tiles_join(output->set_folder, form, story, sum, output->work, part_count, counts));
   TRY(path_remove_tree(output->aside));
   if (replaces) TRY(rename_to(output->path, output->aside));
   const Status status = rename_to(output->set_folder, output->path);
@@ -174,7 +175,7 @@ void export_output_discard(const ExportOutput *output)
   char sentence[1024]; /* removing may fail, which is not what went wrong */
   (void)snprintf(sentence, sizeof sentence, "%s", status_message());
   (void)path_remove_tree(output->work);
-  if (output->format == CHIP_FORMAT_CLASSIFIED_TILES)
+  if (!chip_format_is_arrays(output->format))
     (void)path_remove_tree(output->set_folder);
   else
     (void)path_remove_tree(output->aside);

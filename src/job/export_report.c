@@ -33,6 +33,23 @@ static void print_classes(const ChipForm *form, const SetSum *sum)
            sum->classes[i].chip_count);
 }
 
+static void print_objects(const ChipForm *form, const SetSum *sum)
+{
+  const int64_t *o = sum->object_outcomes;
+  if (!chip_format_has_objects(form->format)) return;
+  printf("\nobjects: %" PRId64 " written, at most %" PRId64 " in a chip; left out: %" PRId64
+         " with too small a share in the chip, %" PRId64 " without a pixel that is data, %" PRId64
+         " without an area\n",
+         sum->object_count, sum->objects_most, o[OBJECT_SMALL_SHARE], o[OBJECT_NO_PIXEL],
+         o[OBJECT_NO_AREA]);
+  printf("%6s  %-24s %16s %8s %10s\n", "value", "class", "objects", "share", "chips");
+  for (int32_t i = 1; i < sum->class_count; ++i)
+    printf("%6d  %-24s %16" PRId64 " %8.4f %10" PRId64 "\n", form->classes[i].value,
+           form->classes[i].name, sum->objects[i].count,
+           sum->object_count == 0 ? 0 : (double)sum->objects[i].count / (double)sum->object_count,
+           sum->objects[i].chip_count);
+}
+
 static void print_bands(const ChipStory *story, const SetSum *sum)
 {
   printf("\n%6s  %-24s %12s %12s %12s %12s\n", "band", "name", "min", "max", "mean", "std");
@@ -48,6 +65,7 @@ void export_report(const ChipForm *form, const ChipStory *story, const SetSum *s
   char content[17];
   print_outcomes(form, sum);
   print_classes(form, sum);
+  print_objects(form, sum);
   print_bands(story, sum);
   checksum_text(checksum_value(&sum->content), content);
   printf("\ncontent %s\n%s\n", content, output_path);

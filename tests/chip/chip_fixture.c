@@ -91,7 +91,7 @@ void fixture_write_arrays(const char *folder, bool wide, int32_t deflate_level,
   char shards[FIXTURE_PATH_BYTES];
   Arena *arena;
   SetSum sum;
-  int64_t counts[FIXTURE_SHARDS];
+  ShardCount counts[FIXTURE_SHARDS];
   ChipForm form = fixture_form(CHIP_FORMAT_CHIPS, wide);
   form.deflate_level = deflate_level;
   CHECK_OK(path_join(folder, "chips.shards", sizeof shards, shards));
@@ -109,7 +109,7 @@ void fixture_write_tiles(const char *folder, bool wide)
   char work[FIXTURE_PATH_BYTES];
   Arena *arena;
   SetSum sum;
-  int64_t counts[FIXTURE_SHARDS];
+  ShardCount counts[FIXTURE_SHARDS];
   const ChipForm form = fixture_form(CHIP_FORMAT_CLASSIFIED_TILES, wide);
   CHECK_OK(path_join(folder, "work", sizeof work, work));
   write_shards(work, &form);
@@ -120,12 +120,13 @@ void fixture_write_tiles(const char *folder, bool wide)
   assert_int_equal(sum.outcomes[CHIP_UNLABELLED], FIXTURE_SHARDS);
   int64_t first = 0;
   for (int32_t i = 0; i < FIXTURE_SHARDS; ++i) {
-    assert_int_equal(counts[i], fixture_shard_chips[i]);
-    CHECK_OK(chip_tiles_number(work, i, counts[i], first, folder));
-    CHECK_OK(chip_tiles_number(work, i, counts[i], first, folder)); /* as after a crash */
-    first += counts[i];
+    assert_int_equal(counts[i].chips, fixture_shard_chips[i]);
+    CHECK_OK(chip_tiles_number(work, &form, i, counts[i].chips, first, folder));
+    CHECK_OK(
+        chip_tiles_number(work, &form, i, counts[i].chips, first, folder)); /* as after a crash */
+    first += counts[i].chips;
   }
-  CHECK_OK(chip_tiles_join(folder, &form, &story, &sum));
+  CHECK_OK(chip_tiles_join(folder, &form, &story, &sum, work, FIXTURE_SHARDS, counts));
   CHECK_OK(path_remove_tree(work));
   arena_close(arena);
 }
