@@ -66,7 +66,7 @@ static Status open_inputs(Classification *c)
   TRY(comm_agree(comm, classify_options_check(c->given)));
   TRY(comm_agree(comm, raster_open(c->given->run.raster, &c->raster)));
   TRY(comm_agree(comm, is_root(c) ? classify_check_outputs(c->job, c->given) : STATUS_OK));
-  TRY(model_open(c->job, c->given->run.model, &c->model));
+  TRY(model_open(c->job, c->given->run.model, MODEL_FOR_MAPS, &c->model));
   return comm_agree(comm, check_inputs(c));
 }
 
@@ -86,7 +86,7 @@ static void print_plan(const Classification *c)
   log_once(log,
            "%s: U-Net with %s, %d classes; %" PRId64 " tiles of %d x %d px, padding %d px, %d at a "
            "time, in %s",
-           c->given->run.model, encoder_name(c->model.unet.encoder), (int)task->class_count,
+           c->given->run.model, encoder_name(c->model.encoder), (int)task->class_count,
            task->raster.tiles.tile_count, (int)task->raster.tiles.columns.tile_px,
            (int)task->raster.tiles.rows.tile_px, (int)task->raster.tiles.padding_px,
            (int)task->raster.tiles.batch_size, element_name(c->engine_options.element));

@@ -18,7 +18,7 @@ static Shape image_shape(const Model *model, const ClassifyEngineOptions *option
   return (Shape){.images = options->batch_size,
                  .height = options->tile_height_px,
                  .width = options->tile_width_px,
-                 .channels = model->unet.bands,
+                 .channels = model->bands,
                  .element = pixel_element(model->pixel)};
 }
 
@@ -42,7 +42,7 @@ Status classify_engine_bytes(Device *device, const Model *model, ClassifyEngineO
   const size_t pixels = (size_t)shape_pixels(image);
   *bytes = network_bytes(network) + shape_bytes(image) + pixels;
   if (options.wants_classes) *bytes += pixels;
-  if (options.wants_probabilities) *bytes += pixels * (size_t)model->unet.classes * sizeof(float);
+  if (options.wants_probabilities) *bytes += pixels * (size_t)model->class_count * sizeof(float);
   network_close(network);
   return STATUS_OK;
 }
@@ -50,7 +50,7 @@ Status classify_engine_bytes(Device *device, const Model *model, ClassifyEngineO
 static Status send_statistics(ClassifyEngine *engine, const Model *model)
 {
   void *memory;
-  const size_t bands = (size_t)model->unet.bands;
+  const size_t bands = (size_t)model->bands;
   TRY(memory_allocate(2 * bands, sizeof(float), "normalisation", &memory));
   float *means = memory;
   float *inverses = means + bands;
@@ -93,7 +93,7 @@ static Status allocate(ClassifyEngine *engine, const ClassifyEngineOptions *opti
 static Status fill(ClassifyEngine *engine, const Model *model, const ClassifyEngineOptions *options)
 {
   TRY(open_network(engine->device, model, options, &engine->network));
-  TRY(normalize_plan(engine->image, model->unet.bands, network_input_shape(engine->network)));
+  TRY(normalize_plan(engine->image, model->bands, network_input_shape(engine->network)));
   TRY(prediction_plan(network_output_shape(engine->network, 0), engine->class_count));
   TRY(network_allocate(engine->network));
   TRY(allocate(engine, options));
@@ -107,7 +107,7 @@ Status classify_engine_open(Device *device, const Model *model, ClassifyEngineOp
   *engine = (ClassifyEngine){.device = device,
                              .backend = backend_of(device),
                              .image = image_shape(model, &options),
-                             .class_count = model->unet.classes};
+                             .class_count = model->class_count};
   const Status status = fill(engine, model, &options);
   if (status != STATUS_OK) classify_engine_close(engine);
   return status;

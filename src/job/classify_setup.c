@@ -31,12 +31,12 @@ Status classify_task_make(const Job *job, const ClassifyOptions *given, Raster *
                           const Model *model, ClassifyTask *task)
 {
   const RasterContract contract = {.pixel = model->pixel,
-                                   .band_count = model->unet.bands,
+                                   .band_count = model->bands,
                                    .extract_bands = model->extract_bands,
                                    .cell_size_m = model->cell_size_m};
   *task =
       (ClassifyTask){.classes = model->classes,
-                     .class_count = model->unet.classes,
+                     .class_count = model->class_count,
                      .blends = given->merge == MERGE_BLEND,
                      .has_probability = given->merge == MERGE_BLEND || *given->probability != '\0'};
   TRY(raster_task_make(job, &given->run, raster, &contract, &task->raster));
@@ -52,7 +52,7 @@ Status classify_hide_background(Model *model)
                       "--predict_background=no: the model has no background, its first class is %s "
                       "with the value %d",
                       model->classes[0].name, (int)model->classes[0].value);
-  if (model->unet.classes < 2)
+  if (model->class_count < 2)
     return status_set(STATUS_BAD_OPTION, "--predict_background=no: there is no other class");
   const ParameterList *parameters = graph_parameters(model->graph);
   const Parameter *weight =
@@ -69,13 +69,15 @@ Status classify_hide_background(Model *model)
 static void add_model(Checksum *sum, const Model *model)
 {
   const ParameterList *parameters = graph_parameters(model->graph);
-  const size_t bands = (size_t)model->unet.bands;
-  checksum_add(sum, &model->unet, sizeof model->unet);
+  const size_t bands = (size_t)model->bands;
+  const int32_t form[] = {(int32_t)model->kind, (int32_t)model->encoder, model->bands,
+                          model->class_count};
+  checksum_add(sum, form, sizeof form);
   checksum_add(sum, model->means, bands * sizeof *model->means);
   checksum_add(sum, model->standard_deviations, bands * sizeof(double));
   checksum_add(sum, model->trained, (size_t)parameters->trained_count * sizeof(float));
   checksum_add(sum, model->statistics, (size_t)parameters->statistic_count * sizeof(float));
-  for (int32_t i = 0; i < model->unet.classes; ++i)
+  for (int32_t i = 0; i < model->class_count; ++i)
     checksum_add(sum, &model->classes[i].value, sizeof model->classes[i].value);
 }
 

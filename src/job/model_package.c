@@ -19,16 +19,53 @@ static Status make_array(size_t count, size_t size, const char *what, void *arra
   return STATUS_OK;
 }
 
+static const struct {
+  const char *name;
+  const char *title;
+} kinds[] = {
+    [MODEL_UNET] = {"unet", "U-Net"},
+    [MODEL_MASK_RCNN] = {"mask_rcnn", "Mask R-CNN"},
+    [MODEL_FASTER_RCNN] = {"faster_rcnn", "Faster R-CNN"},
+};
+
+const char *model_kind_name(ModelKind kind)
+{
+  return kinds[kind].name;
+}
+
+const char *model_kind_title(ModelKind kind)
+{
+  return kinds[kind].title;
+}
+
+const ParameterList *model_parameters(const Model *model)
+{
+  return model->kind == MODEL_UNET ? graph_parameters(model->graph) : &model->parts.parameters;
+}
+
+static Status build(Model *model)
+{
+  const Unet unet = {model->encoder, model->bands, model->class_count};
+  const MaskRcnn detector = {.encoder = model->encoder,
+                             .bands = model->bands,
+                             .classes = model->class_count + 1,
+                             .masks = model->kind == MODEL_MASK_RCNN,
+                             .norm_eps = model->detector.norm_eps,
+                             .trained_layers = 5};
+  return model->kind == MODEL_UNET ? unet_build(unet, &model->graph)
+                                   : detector_parts_open(detector, &model->parts);
+}
+
 static Status allocate(Model *model)
 {
-  const size_t bands = (size_t)model->unet.bands;
-  TRY(unet_build(model->unet, &model->graph));
-  const ParameterList *parameters = graph_parameters(model->graph);
-  TRY(make_array((size_t)model->unet.classes, sizeof *model->classes, "classes", &model->classes));
+  const size_t bands = (size_t)model->bands;
+  TRY(build(model));
+  const ParameterList *parameters = model_parameters(model);
+  TRY(make_array((size_t)model->class_count, sizeof *model->classes, "classes", &model->classes));
   TRY(make_array(bands, sizeof *model->means, "means", &model->means));
   TRY(make_array(bands, sizeof(double), "standard deviations", &model->standard_deviations));
   TRY(make_array(bands, sizeof *model->extract_bands, "bands", &model->extract_bands));
-  for (int32_t i = 0; i < model->unet.bands; ++i)
+  for (int32_t i = 0; i < model->bands; ++i)
     model->extract_bands[i] = i;
   TRY(make_array((size_t)parameters->trained_count, sizeof(float), "weights", &model->trained));
   return make_array((size_t)parameters->statistic_count, sizeof(float), "statistics",
@@ -38,6 +75,7 @@ static Status allocate(Model *model)
 Status model_allocate(Model *model)
 {
   model->graph = NULL;
+  model->parts = (DetectorParts){0};
   model->classes = NULL;
   model->means = model->standard_deviations = NULL;
   model->extract_bands = NULL;
@@ -50,6 +88,7 @@ Status model_allocate(Model *model)
 void model_close(Model *model)
 {
   graph_close(model->graph);
+  detector_parts_close(&model->parts);
   memory_free(model->classes);
   memory_free(model->means);
   memory_free(model->standard_deviations);
@@ -68,11 +107,24 @@ static Status read_package(const char *path, Package **package, char **definitio
   return document_format(package_definition(*package), DOCUMENT_ONE_LINE, definition);
 }
 
-static Status read_definition(const char *path, const char *text, Model *model)
+static Status check_use(ModelUse use, const Model *model)
+{
+  const bool maps = model->kind == MODEL_UNET;
+  if (use == MODEL_FOR_ANY || maps == (use == MODEL_FOR_MAPS)) return STATUS_OK;
+  return status_set(STATUS_MISMATCH,
+                    maps ? "this is a %s, which makes maps and finds no objects; use classify, or "
+                           "a Mask R-CNN"
+                         : "this is a %s, which finds objects and makes no maps; use detect, or a "
+                           "U-Net",
+                    model_kind_title(model->kind));
+}
+
+static Status read_definition(const char *path, const char *text, ModelUse use, Model *model)
 {
   Document *definition;
   TRY(document_parse(text, strlen(text), path, &definition));
-  const Status status = model_definition_read(definition, model);
+  Status status = model_definition_read(definition, model);
+  if (status == STATUS_OK) status = check_use(use, model);
   document_close(definition);
   return status_prefix(status, "%s", path);
 }
@@ -81,25 +133,25 @@ static Status read_weights(const Package *package, Model *model)
 {
   WeightFile *weights;
   TRY(package_open_weights(package, &weights));
-  const Status status = model_take_weights(model->graph, weights, MODEL_START_WHOLE, model->trained,
-                                           model->statistics, NULL);
+  const Status status = model_take_weights(model_parameters(model), weights, MODEL_START_WHOLE,
+                                           model->trained, model->statistics, NULL);
   weights_close(weights);
   return status;
 }
 
-static Status share_definition(const Job *job, const char *path, const char *text_of_root,
-                               Model *model)
+static Status share_definition(const Job *job, const char *path, ModelUse use,
+                               const char *text_of_root, Model *model)
 {
   char *text;
   TRY(comm_broadcast_text(job->comm, text_of_root, &text));
-  const Status status = read_definition(path, text, model);
+  const Status status = read_definition(path, text, use, model);
   memory_free(text);
   return comm_agree(job->comm, status);
 }
 
 static Status share_weights(const Job *job, const Package *package, Model *model)
 {
-  const ParameterList *parameters = graph_parameters(model->graph);
+  const ParameterList *parameters = model_parameters(model);
   TRY(comm_agree(job->comm, package != NULL ? read_weights(package, model) : STATUS_OK));
   TRY(comm_broadcast(job->comm, 0, model->trained,
                      (size_t)parameters->trained_count * sizeof(float)));
@@ -107,7 +159,7 @@ static Status share_weights(const Job *job, const Package *package, Model *model
                         (size_t)parameters->statistic_count * sizeof(float));
 }
 
-Status model_open(const Job *job, const char *path, Model *model)
+Status model_open(const Job *job, const char *path, ModelUse use, Model *model)
 {
   *model = (Model){0};
   Package *package = NULL;
@@ -115,7 +167,7 @@ Status model_open(const Job *job, const char *path, Model *model)
   Status status = STATUS_OK;
   if (comm_rank(job->comm) == 0) status = read_package(path, &package, &definition);
   status = comm_agree(job->comm, status);
-  if (status == STATUS_OK) status = share_definition(job, path, definition, model);
+  if (status == STATUS_OK) status = share_definition(job, path, use, definition, model);
   if (status == STATUS_OK) status = share_weights(job, package, model);
   if (status != STATUS_OK) model_close(model);
   memory_free(definition);
@@ -145,7 +197,7 @@ static Status add_counter(const Model *model, const Parameter *variance, WeightT
 
 static Status fill_table(const Model *model, WeightTable *table)
 {
-  const ParameterList *parameters = graph_parameters(model->graph);
+  const ParameterList *parameters = model_parameters(model);
   void *items;
   TRY(arena_allocate(table->arena, 2 * (size_t)parameters->count * sizeof *table->items, &items));
   table->items = items;

@@ -6,9 +6,17 @@
 
 #include "base/memory.h"
 
-static const char encoder_prefix[] = "encoder.";
-static const char head_weight[] = "segmentation_head.0.weight";
-enum { PREFIX_BYTES = sizeof encoder_prefix - 1, SHAPE_BYTES = 96 };
+enum { SHAPE_BYTES = 96, NAME_BYTES = 256 };
+
+/* The first parameter of every network here, behind the prefix of its encoder. */
+static const char first_weight[] = "conv1.weight";
+
+/* What tells classes apart, and has no meaning for others. */
+static const char *const head_weights[] = {"segmentation_head.0.weight",
+                                           "roi_heads.box_predictor.cls_score.weight"};
+static const char *const heads[] = {"segmentation_head.", "roi_heads.box_predictor.",
+                                    "roi_heads.mask_predictor.mask_fcn_logits."};
+static const char *const encoder_prefixes[] = {"encoder.", "backbone.body.", "backbone.", ""};
 
 static bool begins_with(const char *text, const char *start)
 {
@@ -95,24 +103,76 @@ static Status take_first_convolution(const Parameter *parameter, const WeightFil
   return status;
 }
 
-/* What the file calls a parameter: torchvision's ResNet has no "encoder." before its names. */
-static const char *name_in_file(const Parameter *parameter, bool bare)
+/* A network on its way to a file's names. */
+typedef struct Taking {
+  const ParameterList *parameters;
+  const WeightFile *file;
+  ModelStart start;
+  size_t prefix_bytes;     /* of the encoder, in the network's names */
+  const char *file_prefix; /* in the file's */
+  bool *used;              /* of the file's tensors */
+} Taking;
+
+static bool is_encoder(const Taking *taking, const Parameter *parameter)
 {
-  return bare ? parameter->name + PREFIX_BYTES : parameter->name;
+  const char *first = taking->parameters->items[0].name;
+  return strncmp(parameter->name, first, taking->prefix_bytes) == 0;
 }
 
-static Status take_one(const Parameter *parameter, const WeightFile *file, ModelStart start,
-                       bool bare, float *values)
+static bool is_head(const Parameter *parameter)
 {
-  const char *name = name_in_file(parameter, bare);
+  for (size_t i = 0; i < sizeof heads / sizeof *heads; ++i)
+    if (begins_with(parameter->name, heads[i])) return true;
+  return false;
+}
+
+/* torchvision's names before its version 0.13, in which its published weights are: fpn.inner_blocks.0.
+ * for fpn.inner_blocks.0.0., rpn.head.conv. for rpn.head.conv.0.0., mask_head.mask_fcn1. for
+ * mask_head.0.0. */
+static bool old_name(const char *name, char old[NAME_BYTES])
+{
+  static const char *const shortened[] = {"backbone.fpn.inner_blocks.",
+                                          "backbone.fpn.layer_blocks.", "rpn.head.conv.",
+                                          "roi_heads.mask_head."};
+  for (size_t i = 0; i < sizeof shortened / sizeof *shortened; ++i) {
+    const size_t stem = strlen(shortened[i]);
+    if (!begins_with(name, shortened[i]) || strlen(name) < stem + 4) continue;
+    const char number = name[stem];
+    const char *rest = name + stem + 4; /* behind "0.0." */
+    if (i == 3)
+      (void)snprintf(old, NAME_BYTES, "roi_heads.mask_head.mask_fcn%d.%s", number - '0' + 1, rest);
+    else if (i == 2)
+      (void)snprintf(old, NAME_BYTES, "%s%s", shortened[i], rest);
+    else
+      (void)snprintf(old, NAME_BYTES, "%s%c.%s", shortened[i], number, rest);
+    return true;
+  }
+  return false;
+}
+
+static bool find_in_file(const Taking *taking, const Parameter *parameter, size_t *index)
+{
+  char name[NAME_BYTES];
+  if (is_encoder(taking, parameter))
+    (void)snprintf(name, sizeof name, "%s%s", taking->file_prefix,
+                   parameter->name + taking->prefix_bytes);
+  else
+    (void)snprintf(name, sizeof name, "%s", parameter->name);
+  if (weights_find(taking->file, name, index)) return true;
+  return old_name(parameter->name, name) && weights_find(taking->file, name, index);
+}
+
+static Status take_one(Taking *taking, const Parameter *parameter, float *values)
+{
   size_t index;
-  if (!weights_find(file, name, &index))
+  const WeightFile *file = taking->file;
+  if (!find_in_file(taking, parameter, &index))
     return status_set(STATUS_MISMATCH,
-                      "%s has no tensor %s; it is of another network than this U-Net with this "
-                      "encoder",
-                      weights_path(file), name);
+                      "%s has no tensor %s; it is of another network, or of another encoder",
+                      weights_path(file), parameter->name);
+  taking->used[index] = true;
   const bool first =
-      start == MODEL_START_ENCODER && strcmp(parameter->name, "encoder.conv1.weight") == 0;
+      taking->start != MODEL_START_WHOLE && parameter == &taking->parameters->items[0];
   if (first && !same_shape(parameter, weights_at(file, index)))
     TRY(take_first_convolution(parameter, file, index, values));
   else if (!same_shape(parameter, weights_at(file, index)))
@@ -124,14 +184,18 @@ static Status take_one(const Parameter *parameter, const WeightFile *file, Model
 
 static Status check_head(const ParameterList *parameters, const WeightFile *file)
 {
-  size_t index;
-  const int32_t own = parameter_find(parameters, head_weight);
-  if (own < 0 || !weights_find(file, head_weight, &index)) return STATUS_OK;
-  const Weight *weight = weights_at(file, index);
-  if (weight->rank == 4 && weight->dims[0] != parameters->items[own].dims[0])
-    return status_set(
-        STATUS_MISMATCH, "%s tells %lld classes apart, this network %lld; take its encoder alone",
-        weights_path(file), (long long)weight->dims[0], (long long)parameters->items[own].dims[0]);
+  for (size_t i = 0; i < sizeof head_weights / sizeof *head_weights; ++i) {
+    size_t index;
+    const int32_t own = parameter_find(parameters, head_weights[i]);
+    if (own < 0 || !weights_find(file, head_weights[i], &index)) continue;
+    const Weight *weight = weights_at(file, index);
+    if (weight->rank >= 1 && weight->dims[0] != parameters->items[own].dims[0])
+      return status_set(
+          STATUS_MISMATCH,
+          "%s tells %lld classes apart, this network %lld; take its body or its encoder alone",
+          weights_path(file), (long long)weight->dims[0],
+          (long long)parameters->items[own].dims[0]);
+  }
   return STATUS_OK;
 }
 
@@ -141,74 +205,106 @@ static bool may_be_ignored(const char *name)
   return ends_with(name, ".num_batches_tracked") || begins_with(name, "classification_head.");
 }
 
-static Status check_none_too_many(const ParameterList *parameters, const WeightFile *file)
+static Status check_none_too_many(const Taking *taking)
 {
-  for (size_t i = 0; i < weights_count(file); ++i) {
-    const char *name = weights_at(file, i)->name;
-    if (parameter_find(parameters, name) < 0 && !may_be_ignored(name))
+  for (size_t i = 0; i < weights_count(taking->file); ++i) {
+    const char *name = weights_at(taking->file, i)->name;
+    if (!taking->used[i] && !may_be_ignored(name))
       return status_set(STATUS_MISMATCH,
-                        "%s holds a tensor %s, which this U-Net with this encoder lacks",
-                        weights_path(file), name);
+                        "%s holds a tensor %s, which this network with this encoder lacks",
+                        weights_path(taking->file), name);
   }
   return STATUS_OK;
 }
 
-static Status find_bands(const WeightFile *file, bool bare, int32_t *bands)
+/* The network's own prefix first, then what others call a ResNet's body. */
+static Status find_encoder(Taking *taking, int32_t *bands)
 {
+  const char *first = taking->parameters->items[0].name;
   size_t index;
-  const char *name = bare ? "conv1.weight" : "encoder.conv1.weight";
-  if (!weights_find(file, name, &index))
-    return status_set(STATUS_MISMATCH,
-                      "%s has neither a tensor encoder.conv1.weight (U-Net) nor conv1.weight "
-                      "(ResNet), but for example %s",
-                      weights_path(file),
-                      weights_count(file) > 0 ? weights_at(file, 0)->name : "none at all");
-  const Weight *weight = weights_at(file, index);
+  for (size_t i = 0; i < sizeof encoder_prefixes / sizeof *encoder_prefixes; ++i) {
+    char name[NAME_BYTES];
+    const bool own = strlen(encoder_prefixes[i]) == taking->prefix_bytes &&
+                     begins_with(first, encoder_prefixes[i]);
+    (void)snprintf(name, sizeof name, "%s%s", encoder_prefixes[i], first_weight);
+    if (!weights_find(taking->file, name, &index)) continue;
+    if (taking->file_prefix == NULL || own) taking->file_prefix = encoder_prefixes[i];
+  }
+  if (taking->file_prefix == NULL)
+    return status_set(
+        STATUS_MISMATCH, "%s has neither a tensor %s nor conv1.weight (ResNet), but for example %s",
+        weights_path(taking->file), first,
+        weights_count(taking->file) > 0 ? weights_at(taking->file, 0)->name : "none at all");
+  char name[NAME_BYTES];
+  (void)snprintf(name, sizeof name, "%s%s", taking->file_prefix, first_weight);
+  (void)weights_find(taking->file, name, &index);
+  const Weight *weight = weights_at(taking->file, index);
   *bands = weight->rank == 4 && weight->dims[1] <= INT32_MAX ? (int32_t)weight->dims[1] : 0;
   return STATUS_OK;
 }
 
-static Status take_all(const Graph *graph, const WeightFile *file, ModelStart start, float *trained,
-                       float *statistics, ModelStartReport *report)
+static bool is_wanted(const Taking *taking, const Parameter *parameter)
 {
-  const ParameterList *parameters = graph_parameters(graph);
-  size_t index;
-  const bool bare =
-      start == MODEL_START_ENCODER && !weights_find(file, "encoder.conv1.weight", &index);
-  TRY(find_bands(file, bare, &report->file_bands));
-  if (start == MODEL_START_WHOLE) {
-    TRY(check_head(parameters, file));
-    TRY(check_none_too_many(parameters, file));
-  }
+  if (taking->start == MODEL_START_ENCODER) return is_encoder(taking, parameter);
+  return taking->start == MODEL_START_WHOLE || !is_head(parameter);
+}
+
+static Status take_all(Taking *taking, float *trained, float *statistics, ModelStartReport *report)
+{
+  const ParameterList *parameters = taking->parameters;
+  TRY(find_encoder(taking, &report->file_bands));
+  if (taking->start == MODEL_START_WHOLE) TRY(check_head(parameters, taking->file));
   for (int32_t i = 0; i < parameters->count; ++i) {
     const Parameter *parameter = &parameters->items[i];
-    if (start == MODEL_START_ENCODER && !begins_with(parameter->name, encoder_prefix)) {
+    if (!is_wanted(taking, parameter)) {
       report->left += 1;
       continue;
     }
     float *block = parameter->trained ? trained : statistics;
-    TRY(take_one(parameter, file, start, bare, block + parameter->offset));
+    TRY(take_one(taking, parameter, block + parameter->offset));
     report->loaded += 1;
   }
-  report->ignored = (int32_t)weights_count(file) - report->loaded;
-  return STATUS_OK;
+  report->ignored = (int32_t)weights_count(taking->file) - report->loaded;
+  return taking->start == MODEL_START_WHOLE ? check_none_too_many(taking) : STATUS_OK;
 }
 
-Status model_take_weights(const Graph *graph, const WeightFile *file, ModelStart start,
+Status model_take_weights(const ParameterList *parameters, const WeightFile *file, ModelStart start,
                           float *trained, float *statistics, ModelStartReport *report)
 {
   ModelStartReport told = {0};
-  const Status status = take_all(graph, file, start, trained, statistics, &told);
+  void *used;
+  TRY(memory_allocate(weights_count(file) + 1, sizeof(bool), "weights", &used));
+  Taking taking = {.parameters = parameters,
+                   .file = file,
+                   .start = start,
+                   .prefix_bytes = strlen(parameters->items[0].name) - strlen(first_weight),
+                   .used = used};
+  const Status status = take_all(&taking, trained, statistics, &told);
+  memory_free(used);
   if (report != NULL) *report = told;
   return status;
 }
 
-Status model_load_weights(const Graph *graph, const char *path, ModelStart start, float *trained,
-                          float *statistics, ModelStartReport *report)
+Status model_load_weights(const ParameterList *parameters, const char *path, ModelStart start,
+                          float *trained, float *statistics, ModelStartReport *report)
 {
   WeightFile *file;
   TRY(weights_open(path, &file));
-  const Status status = model_take_weights(graph, file, start, trained, statistics, report);
+  const Status status = model_take_weights(parameters, file, start, trained, statistics, report);
   weights_close(file);
   return status;
+}
+
+void model_copy_weights(const ParameterList *from, const float *trained, const float *statistics,
+                        const ParameterList *to, float *to_trained, float *to_statistics)
+{
+  for (int32_t i = 0; i < from->count; ++i) {
+    const Parameter *source = &from->items[i];
+    const int32_t index = parameter_find(to, source->name);
+    if (index < 0) continue;
+    const Parameter *target = &to->items[index];
+    memcpy((target->trained ? to_trained : to_statistics) + target->offset,
+           (source->trained ? trained : statistics) + source->offset,
+           (size_t)source->count * sizeof(float));
+  }
 }

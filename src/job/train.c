@@ -392,7 +392,9 @@ static Status fill_provenance(const Trainer *t, Document *provenance)
 static Status write_package(const Trainer *t)
 {
   Model model = {
-      .unet = {(Encoder)t->options->encoder, t->data->info->band_count, t->data->class_count}};
+      .encoder = (Encoder)t->options->encoder,
+      .bands = t->data->info->band_count,
+      .class_count = t->data->class_count};
   Document *metrics = NULL;
   Document *provenance = NULL;
   TRY(model_allocate(&model));

@@ -128,7 +128,7 @@ static Status upload_constants(Trainer *t)
  * they are used to. */
 static void take_normalisation(Trainer *t, const Model *model)
 {
-  for (int32_t b = 0; b < model->unet.bands; ++b) {
+  for (int32_t b = 0; b < model->bands; ++b) {
     t->means[b] = model->means[b];
     t->standard_deviations[b] = model->standard_deviations[b];
   }
@@ -137,8 +137,8 @@ static void take_normalisation(Trainer *t, const Model *model)
 static Status start_from_package(Trainer *t)
 {
   Model model = {0};
-  TRY(model_open(t->job, t->options->start, &model));
-  if (model.unet.bands == t->data->info->band_count) take_normalisation(t, &model);
+  TRY(model_open(t->job, t->options->start, MODEL_FOR_ANY, &model));
+  if (model.bands == t->data->info->band_count) take_normalisation(t, &model);
   model_close(&model);
   return STATUS_OK;
 }
@@ -148,13 +148,13 @@ static Status load_start(Trainer *t, ModelStartReport *report)
   const char *path = t->options->start;
   const int32_t part = t->options->start_part;
   if (part != START_ENCODER) {
-    const Status whole = model_load_weights(t->graph, path, MODEL_START_WHOLE, t->state.trained,
+    const Status whole = model_load_weights(graph_parameters(t->graph), path, MODEL_START_WHOLE, t->state.trained,
                                             t->state.statistics, report);
     if (whole != STATUS_MISMATCH || part == START_WHOLE) return whole;
     parameters_initialise(graph_parameters(t->graph), (uint64_t)t->options->seed, t->state.trained,
                           t->state.statistics);
   }
-  return model_load_weights(t->graph, path, MODEL_START_ENCODER, t->state.trained,
+  return model_load_weights(graph_parameters(t->graph), path, MODEL_START_ENCODER, t->state.trained,
                             t->state.statistics, report);
 }
 

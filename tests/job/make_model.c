@@ -9,11 +9,14 @@
 
 static Status make(int32_t bands, int32_t classes, uint64_t seed, const char *type, Model *model)
 {
-  *model =
-      (Model){.unet = {ENCODER_RESNET18, bands, classes}, .tile_size_px = 128, .cell_size_m = 0.2};
+  *model = (Model){.encoder = ENCODER_RESNET18,
+                   .bands = bands,
+                   .class_count = classes,
+                   .tile_size_px = 128,
+                   .cell_size_m = 0.2};
   if (!pixel_type_of_name(type, &model->pixel)) return status_set(STATUS_BAD_OPTION, "%s", type);
   TRY(model_allocate(model));
-  parameters_initialise(graph_parameters(model->graph), seed, model->trained, model->statistics);
+  parameters_initialise(model_parameters(model), seed, model->trained, model->statistics);
   for (int32_t i = 0; i < bands; ++i) {
     model->means[i] = 120;
     model->standard_deviations[i] = 50;

@@ -44,13 +44,15 @@ static int remove_folder(void **state)
 
 static int64_t trained_count(const Model *model)
 {
-  return graph_parameters(model->graph)->trained_count;
+  return model_parameters(model)->trained_count;
 }
 
 /* Bands of different scale, classes whose values are not their indices. */
 static Model make_model(int32_t bands, int32_t classes, uint32_t seed)
 {
-  Model model = {.unet = {ENCODER_RESNET18, bands, classes},
+  Model model = {.encoder = ENCODER_RESNET18,
+                 .bands = bands,
+                 .class_count = classes,
                  .pixel = PIXEL_U16,
                  .tile_size_px = 192,
                  .cell_size_m = 0.25,
@@ -58,7 +60,7 @@ static Model make_model(int32_t bands, int32_t classes, uint32_t seed)
   CHECK_OK(model_allocate(&model));
   for (int64_t i = 0; i < trained_count(&model); ++i)
     model.trained[i] = (float)((uint32_t)(i + seed) * 2654435761U >> 8) * 0x1p-24F;
-  for (int64_t i = 0; i < graph_parameters(model.graph)->statistic_count; ++i)
+  for (int64_t i = 0; i < model_parameters(&model)->statistic_count; ++i)
     model.statistics[i] = 0.5F + (float)(i % 64);
   for (int32_t i = 0; i < bands; ++i) {
     model.means[i] = 100.5 + i;
@@ -86,10 +88,10 @@ static void what_is_written_is_read_on_every_rank(void **state)
   model.extract_bands[0] = 3;
   model.extract_bands[3] = 0;
   write_on_rank_0(&model, package_path);
-  CHECK_OK(model_open(&job, package_path, &read));
-  assert_int_equal(read.unet.encoder, ENCODER_RESNET18);
-  assert_int_equal(read.unet.bands, 4);
-  assert_int_equal(read.unet.classes, 3);
+  CHECK_OK(model_open(&job, package_path, MODEL_FOR_MAPS, &read));
+  assert_int_equal(read.encoder, ENCODER_RESNET18);
+  assert_int_equal(read.bands, 4);
+  assert_int_equal(read.class_count, 3);
   assert_int_equal(read.pixel, PIXEL_U16);
   assert_int_equal(read.tile_size_px, 192);
   assert_true(read.cell_size_m == 0.25);
@@ -104,7 +106,7 @@ static void what_is_written_is_read_on_every_rank(void **state)
   }
   assert_memory_equal(read.trained, model.trained, (size_t)trained_count(&model) * sizeof(float));
   assert_memory_equal(read.statistics, model.statistics,
-                      (size_t)graph_parameters(model.graph)->statistic_count * sizeof(float));
+                      (size_t)model_parameters(&model)->statistic_count * sizeof(float));
   model_close(&read);
   model_close(&model);
 }
@@ -180,14 +182,15 @@ static void a_damaged_package_is_refused_by_all_ranks(void **state)
   const size_t cuts[3] = {0, count / 2, count - 1};
   for (size_t i = 0; i < 3; ++i) {
     if (comm_rank(ranks_world) == 0) write_bytes(path, bytes, cuts[i]);
-    CHECK_FAILS(STATUS_BAD_INPUT, "damaged.dlpk", model_open(&job, path, &read));
+    CHECK_FAILS(STATUS_BAD_INPUT, "damaged.dlpk", model_open(&job, path, MODEL_FOR_MAPS, &read));
     assert_null(read.graph);
   }
   CHECK_OK(comm_barrier(ranks_world));
   bytes[count / 2] ^= 1; /* in the weights */
   if (comm_rank(ranks_world) == 0) write_bytes(path, bytes, count);
-  CHECK_FAILS(STATUS_BAD_INPUT, "damaged.dlpk", model_open(&job, path, &read));
-  CHECK_FAILS(STATUS_IO, "absent.dlpk", model_open(&job, in_folder("absent.dlpk", path), &read));
+  CHECK_FAILS(STATUS_BAD_INPUT, "damaged.dlpk", model_open(&job, path, MODEL_FOR_MAPS, &read));
+  CHECK_FAILS(STATUS_IO, "absent.dlpk",
+              model_open(&job, in_folder("absent.dlpk", path), MODEL_FOR_MAPS, &read));
   free(bytes);
   model_close(&model);
 }
@@ -199,14 +202,14 @@ static void weights_that_are_no_numbers_are_refused(void **state)
   model.trained[5] = NAN;
   write_on_rank_0(&model, package_path);
   CHECK_FAILS(STATUS_BAD_INPUT, "encoder.conv1.weight holds nan at place 5",
-              model_open(&job, package_path, &read));
+              model_open(&job, package_path, MODEL_FOR_MAPS, &read));
   model.trained[5] = 0;
-  const ParameterList *list = graph_parameters(model.graph);
+  const ParameterList *list = model_parameters(&model);
   const Parameter *variance = &list->items[parameter_find(list, "encoder.bn1.running_var")];
   model.statistics[variance->offset + 2] = -1;
   write_on_rank_0(&model, package_path);
   CHECK_FAILS(STATUS_BAD_INPUT, "encoder.bn1.running_var holds -1 at place 2",
-              model_open(&job, package_path, &read));
+              model_open(&job, package_path, MODEL_FOR_MAPS, &read));
   model_close(&model);
 }
 
@@ -279,7 +282,7 @@ static void a_definition_that_does_not_fit_is_refused_with_its_reason(void **sta
   for (size_t i = 0; i < sizeof changes / sizeof *changes; ++i) {
     if (comm_rank(ranks_world) == 0) write_changed(path, &changes[i]);
     CHECK_OK(comm_barrier(ranks_world));
-    CHECK_FAILS(changes[i].status, changes[i].words, model_open(&job, path, &read));
+    CHECK_FAILS(changes[i].status, changes[i].words, model_open(&job, path, MODEL_FOR_MAPS, &read));
     assert_null(read.graph);
   }
   model_close(&model);
@@ -295,8 +298,8 @@ static void a_definition_without_our_own_keys_is_enough(void **state)
   in_folder("foreign.emd", path);
   if (comm_rank(ranks_world) == 0) write_changed(path, &change);
   CHECK_OK(comm_barrier(ranks_world));
-  CHECK_OK(model_open(&job, path, &read));
-  assert_int_equal(read.unet.bands, 3);
+  CHECK_OK(model_open(&job, path, MODEL_FOR_MAPS, &read));
+  assert_int_equal(read.bands, 3);
   assert_int_equal(read.pixel, PIXEL_U8);
   assert_memory_equal(read.trained, model.trained, (size_t)trained_count(&model) * sizeof(float));
   model_close(&read);
@@ -305,7 +308,7 @@ static void a_definition_without_our_own_keys_is_enough(void **state)
 
 static const float *first_weight(const Model *model)
 {
-  const ParameterList *list = graph_parameters(model->graph);
+  const ParameterList *list = model_parameters(model);
   return model->trained + list->items[parameter_find(list, "encoder.conv1.weight")].offset;
 }
 
@@ -317,8 +320,8 @@ static void an_encoder_for_other_bands_is_repeated_and_scaled(void **state)
   const float *source = first_weight(&rgb);
   Model five = make_model(5, 4, 2);
   ModelStartReport report;
-  CHECK_OK(model_load_weights(five.graph, package_path, MODEL_START_ENCODER, five.trained,
-                              five.statistics, &report));
+  CHECK_OK(model_load_weights(model_parameters(&five), package_path, MODEL_START_ENCODER,
+                              five.trained, five.statistics, &report));
   assert_int_equal(report.file_bands, 3);
   assert_int_equal(report.loaded, 100);
   assert_int_equal(report.left, 52);
@@ -328,8 +331,8 @@ static void an_encoder_for_other_bands_is_repeated_and_scaled(void **state)
         assert_true(first_weight(&five)[(output * 5 + band) * 49 + tap] ==
                     source[(output * 3 + band % 3) * 49 + tap] * (3.0F / 5.0F));
   Model grey = make_model(1, 4, 2);
-  CHECK_OK(model_load_weights(grey.graph, package_path, MODEL_START_ENCODER, grey.trained,
-                              grey.statistics, NULL));
+  CHECK_OK(model_load_weights(model_parameters(&grey), package_path, MODEL_START_ENCODER,
+                              grey.trained, grey.statistics, NULL));
   for (int32_t output = 0; output < 64; ++output)
     for (int32_t tap = 0; tap < 49; ++tap) {
       const float *of = source + output * 147 + tap;
@@ -344,7 +347,7 @@ static void an_encoder_for_other_bands_is_repeated_and_scaled(void **state)
 static void write_torchvision(const Model *model, const char *path)
 {
   static const float fc[10];
-  const ParameterList *list = graph_parameters(model->graph);
+  const ParameterList *list = model_parameters(model);
   WeightGiven given[200];
   size_t count = 0;
   for (int32_t i = 0; i < list->count; ++i) {
@@ -370,16 +373,16 @@ static void an_encoder_of_torchvision_is_taken_and_the_rest_is_left(void **state
   Model model = make_model(3, 4, 2);
   ModelStartReport report;
   write_torchvision(&pretrained, in_folder("resnet18.pth", path));
-  const ParameterList *list = graph_parameters(model.graph);
+  const ParameterList *list = model_parameters(&model);
   const Parameter *head = &list->items[parameter_find(list, "segmentation_head.0.weight")];
   const float head_before = model.trained[head->offset];
-  CHECK_OK(model_load_weights(model.graph, path, MODEL_START_ENCODER, model.trained,
+  CHECK_OK(model_load_weights(model_parameters(&model), path, MODEL_START_ENCODER, model.trained,
                               model.statistics, &report));
   assert_int_equal(report.ignored, 1);
   assert_memory_equal(first_weight(&model), first_weight(&pretrained), 9408 * sizeof(float));
   assert_true(model.trained[head->offset] == head_before);
   CHECK_FAILS(STATUS_MISMATCH, "encoder.conv1.weight",
-              model_load_weights(model.graph, path, MODEL_START_WHOLE, model.trained,
+              model_load_weights(model_parameters(&model), path, MODEL_START_WHOLE, model.trained,
                                  model.statistics, &report));
   model_close(&model);
   model_close(&pretrained);
@@ -393,11 +396,11 @@ static void a_whole_model_with_other_classes_or_bands_is_refused(void **state)
   Model wide = make_model(4, 3, 2);
   CHECK_OK(model_write(&three, package_path, NULL, NULL));
   CHECK_FAILS(STATUS_MISMATCH, "tells 3 classes apart, this network 2",
-              model_load_weights(two.graph, package_path, MODEL_START_WHOLE, two.trained,
-                                 two.statistics, NULL));
+              model_load_weights(model_parameters(&two), package_path, MODEL_START_WHOLE,
+                                 two.trained, two.statistics, NULL));
   CHECK_FAILS(STATUS_MISMATCH, "is 64 x 3 x 7 x 7, the network wants 64 x 4 x 7 x 7",
-              model_load_weights(wide.graph, package_path, MODEL_START_WHOLE, wide.trained,
-                                 wide.statistics, NULL));
+              model_load_weights(model_parameters(&wide), package_path, MODEL_START_WHOLE,
+                                 wide.trained, wide.statistics, NULL));
   model_close(&three);
   model_close(&two);
   model_close(&wide);
