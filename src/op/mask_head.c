@@ -1,0 +1,11 @@
+#include "op/mask_head.h"
+
+Status mask_head_plan(int32_t class_count, Shape logits, MaskHead *head)
+{
+  TRY(shape_check(logits, "mask head"));
+  if (class_count < 2 || class_count > logits.channels)
+    return status_set(STATUS_BAD_SHAPE, "mask head: %d classes in %d channels", class_count,
+                      logits.channels);
+  *head = (MaskHead){.class_count = class_count, .logits = logits};
+  return STATUS_OK;
+}
