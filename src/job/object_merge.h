@@ -24,10 +24,10 @@
  *      least `agreement` of the pixels of one of the two, and that one is cut. (A thing found
  *      exactly that leaves a tile either crosses the overlap or ends in it; so these two are all
  *      that are needed, and a stray blob on a neighbour is neither.)
- *   3. Where tiles do not overlap (padding 0) but share a border, they are joined if a run of
- *      pixels of one along the border lies beside a run of the other (diagonal neighbours count)
- *      on at least `agreement` of the shorter run. Things of one class that abut exactly there
- *      cannot be told apart. Tiles that meet in a corner only are not joined across it.
+ *   3. Where neighbouring tiles do not overlap (padding 0) but share a border, they are joined if a
+ *      run of pixels of one along the border lies beside a run of the other (diagonal neighbours
+ *      count) on at least `agreement` of the shorter run. Things of one class that abut exactly
+ *      there cannot be told apart. Tiles that meet in a corner only are not joined across it.
  * What is joined with the same is joined with each other, over any number of tiles.
  *
  * What comes of a group. Its whole things are tried in this order: at home, higher score, earlier

@@ -1,0 +1,38 @@
+#pragma once
+
+#include "object_link.h"
+#include "object_merge.h"
+
+/* The things that may still find counterparts: which of them belong together, and what comes of a
+ * group that is complete. */
+typedef struct LiveThing {
+  SeenThing seen; /* seen.mask is mask */
+  ObjectMask *mask;
+  int64_t tile;
+  int64_t index; /* in its tile */
+  int32_t class_index;
+  double score;
+  double box[4];
+  bool is_home;
+} LiveThing;
+
+/* What a complete group became. */
+typedef struct Candidate {
+  WholeObject object; /* but for owner_tile; object.mask is mask */
+  ObjectMask *mask;
+  bool is_lone; /* one thing, that no other tile confirms and that is not whole at home */
+} Candidate;
+
+typedef struct ObjectGroups ObjectGroups;
+
+Status object_groups_open(LinkRule rule, ObjectGroups **groups);
+void object_groups_close(ObjectGroups *groups); /* accepts NULL */
+/* Takes over the mask, also when it fails. Things come tile by tile. */
+Status object_groups_add(ObjectGroups *groups, const LiveThing *thing);
+/* The next group that nothing can join any more if all that is still to come is seen by tiles that
+ * begin at row frontier_px or below it; candidate->mask is the caller's. *more: false when there is
+ * none. */
+Status object_groups_next_complete(ObjectGroups *groups, int64_t frontier_px, Candidate *candidate,
+                                   bool *more);
+/* Whether a thing of a group that is not complete overlaps the window. */
+Status object_groups_reach(ObjectGroups *groups, Window window, bool *reach);

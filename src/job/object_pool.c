@@ -1,0 +1,313 @@
+#include "object_pool.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "object_home.h"
+#include "object_index.h"
+#include "object_room.h"
+
+enum { NONE = -1 };
+
+typedef enum EntryState {
+  ENTRY_FREE,
+  ENTRY_LONE,    /* may still be merged into another */
+  ENTRY_WAITING, /* for what is above it */
+  ENTRY_KEPT     /* given out; stays while what it overlaps waits */
+} EntryState;
+
+typedef struct Entry {
+  WholeObject object;
+  ObjectMask *mask;
+  EntryState state;
+  bool is_settled; /* nothing that may overlap it can still be added */
+  bool is_shared;  /* several tiles saw it */
+  bool is_host;    /* lone things may be merged into it */
+  int32_t next;    /* of the free ones */
+} Entry;
+
+struct ObjectPool {
+  PoolRules rules;
+  ObjectIndex *index;
+  Entry *entries;
+  int64_t capacity;
+  int64_t used;
+  int32_t free_entry;
+  int64_t waiting;
+  Entry **ranked; /* a list of this round */
+  int64_t ranked_capacity;
+};
+
+Status object_pool_open(const PoolRules *rules, ObjectPool **pool)
+{
+  void *memory;
+  *pool = NULL;
+  TRY(memory_allocate(1, sizeof(ObjectPool), "pool of objects", &memory));
+  ObjectPool *opening = memory;
+  opening->rules = *rules;
+  opening->free_entry = NONE;
+  const Status status = object_index_open(&opening->index);
+  if (status == STATUS_OK)
+    *pool = opening;
+  else
+    object_pool_close(opening);
+  return status;
+}
+
+void object_pool_close(ObjectPool *pool)
+{
+  if (pool == NULL) return;
+  for (int64_t e = 0; e < pool->used; ++e)
+    object_mask_close(pool->entries[e].mask);
+  memory_free(pool->entries);
+  memory_free(pool->ranked);
+  object_index_close(pool->index);
+  memory_free(pool);
+}
+
+static Status take_entry(ObjectPool *pool, const Candidate *candidate)
+{
+  if (pool->free_entry == NONE) {
+    if (pool->used == INT32_MAX)
+      return status_set(STATUS_UNSUPPORTED, "more than %d objects wait", (int)INT32_MAX);
+    TRY(object_room((void **)&pool->entries, &pool->capacity, pool->used + 1, sizeof *pool->entries,
+                    "pool of objects"));
+    pool->entries[pool->used].next = NONE;
+    pool->free_entry = (int32_t)pool->used++;
+  }
+  TRY(object_index_add(pool->index, pool->free_entry, candidate->mask->window));
+  Entry *entry = pool->entries + pool->free_entry;
+  pool->free_entry = entry->next;
+  *entry = (Entry){.object = candidate->object,
+                   .mask = candidate->mask,
+                   .state = candidate->is_lone ? ENTRY_LONE : ENTRY_WAITING,
+                   .is_shared = candidate->object.member_count > 1,
+                   .is_host = !candidate->is_lone};
+  ++pool->waiting;
+  return STATUS_OK;
+}
+
+Status object_pool_add(ObjectPool *pool, const Candidate *candidate)
+{
+  const Status status = take_entry(pool, candidate);
+  if (status != STATUS_OK) object_mask_close(candidate->mask);
+  return status;
+}
+
+static void drop(ObjectPool *pool, Entry *entry)
+{
+  const int32_t slot = (int32_t)(entry - pool->entries);
+  object_index_remove(pool->index, slot);
+  object_mask_close(entry->mask);
+  if (entry->state != ENTRY_KEPT) --pool->waiting;
+  *entry = (Entry){.next = pool->free_entry};
+  pool->free_entry = slot;
+}
+
+static bool is_earlier(const WholeObject *a, const WholeObject *b)
+{
+  if (a->first_tile != b->first_tile) return a->first_tile < b->first_tile;
+  return a->first_index < b->first_index;
+}
+
+static bool ranks_above(const Entry *a, const Entry *b)
+{
+  if (a->object.score != b->object.score) return a->object.score > b->object.score;
+  return is_earlier(&a->object, &b->object);
+}
+
+static int by_rank(const void *left, const void *right)
+{
+  const Entry *a = *(const Entry *const *)left;
+  const Entry *b = *(const Entry *const *)right;
+  return ranks_above(a, b) ? -1 : ranks_above(b, a);
+}
+
+static int by_order(const void *left, const void *right)
+{
+  const Entry *a = *(const Entry *const *)left;
+  const Entry *b = *(const Entry *const *)right;
+  return is_earlier(&a->object, &b->object) ? -1 : is_earlier(&b->object, &a->object);
+}
+
+static Status settle(ObjectPool *pool, ObjectGroups *groups, int64_t frontier_px)
+{
+  for (int64_t e = 0; e < pool->used; ++e) {
+    Entry *entry = pool->entries + e;
+    if (entry->state == ENTRY_FREE || entry->is_settled) continue;
+    const Window window = entry->mask->window;
+    bool reached;
+    if (window.y_px + window.height_px > frontier_px) continue;
+    TRY(object_groups_reach(groups, window, &reached));
+    entry->is_settled = !reached;
+  }
+  return STATUS_OK;
+}
+
+/* The object that most of the lone thing lies in, or NULL. */
+static Status find_host(ObjectPool *pool, const Entry *lone, Entry **host)
+{
+  const int32_t *near;
+  int64_t count;
+  int64_t most_px = 0;
+  *host = NULL;
+  TRY(object_index_find(pool->index, lone->mask->window, &near, &count));
+  for (int64_t n = 0; n < count; ++n) {
+    Entry *entry = pool->entries + near[n];
+    if (!entry->is_host || entry->object.class_index != lone->object.class_index ||
+        (!entry->is_shared && entry->object.first_tile == lone->object.first_tile))
+      continue;
+    const int64_t shared_px = object_mask_shared(lone->mask, entry->mask);
+    const bool is_more = shared_px > most_px || (shared_px == most_px && *host != NULL &&
+                                                 is_earlier(&entry->object, &(*host)->object));
+    if ((double)shared_px < pool->rules.options.agreement * (double)lone->mask->area_px || !is_more)
+      continue;
+    most_px = shared_px;
+    *host = entry;
+  }
+  return STATUS_OK;
+}
+
+/* What has no host goes on as an object of its own, which is no host either: so the order of the
+ * lone ones does not matter. */
+static Status resolve_lone(ObjectPool *pool, Entry *lone, MergeCounts *counts)
+{
+  Entry *host;
+  TRY(find_host(pool, lone, &host));
+  if (host != NULL) {
+    host->object.member_count += lone->object.member_count;
+    drop(pool, lone);
+  } else if (lone->object.is_fragment && pool->rules.options.exclude_pad_detections) {
+    counts->excluded += lone->object.member_count;
+    drop(pool, lone);
+  } else {
+    lone->state = ENTRY_WAITING;
+  }
+  return STATUS_OK;
+}
+
+static Status resolve_all(ObjectPool *pool, MergeCounts *counts)
+{
+  for (int64_t e = 0; e < pool->used; ++e)
+    if (pool->entries[e].state == ENTRY_LONE && pool->entries[e].is_settled)
+      TRY(resolve_lone(pool, pool->entries + e, counts));
+  return STATUS_OK;
+}
+
+/* What comes later outweighs what comes before. */
+typedef enum Verdict { VERDICT_KEEP, VERDICT_DROP, VERDICT_WAIT } Verdict;
+
+/* What one neighbour means for an entry. */
+static Verdict judge_beside(const ObjectPool *pool, const Entry *entry, const Entry *other)
+{
+  const bool same_class = entry->object.class_index == other->object.class_index;
+  if (other->state == ENTRY_LONE && same_class && entry->is_host) return VERDICT_WAIT;
+  if (!same_class && !pool->rules.options.nms_across_classes) return VERDICT_KEEP;
+  if (!ranks_above(other, entry)) return VERDICT_KEEP;
+  if (other->state != ENTRY_KEPT) return VERDICT_WAIT;
+  const int64_t shared_px = object_mask_shared(entry->mask, other->mask);
+  const int64_t all_px = entry->mask->area_px + other->mask->area_px - shared_px;
+  return (double)shared_px > pool->rules.options.nms_overlap * (double)all_px ? VERDICT_DROP
+                                                                              : VERDICT_KEEP;
+}
+
+static Status judge(ObjectPool *pool, const Entry *entry, Verdict *verdict)
+{
+  const int32_t *near;
+  int64_t count;
+  *verdict = VERDICT_KEEP;
+  TRY(object_index_find(pool->index, entry->mask->window, &near, &count));
+  for (int64_t n = 0; n < count && *verdict != VERDICT_WAIT; ++n) {
+    const Entry *other = pool->entries + near[n];
+    const Verdict one = other == entry ? VERDICT_KEEP : judge_beside(pool, entry, other);
+    if (one > *verdict) *verdict = one;
+  }
+  return STATUS_OK;
+}
+
+/* The settled ones that wait, best first. */
+static Status rank_waiting(ObjectPool *pool, int64_t *count)
+{
+  *count = 0;
+  TRY(object_room((void **)&pool->ranked, &pool->ranked_capacity, pool->used, sizeof *pool->ranked,
+                  "pool of objects"));
+  for (int64_t e = 0; e < pool->used; ++e)
+    if (pool->entries[e].state == ENTRY_WAITING && pool->entries[e].is_settled)
+      pool->ranked[(*count)++] = pool->entries + e;
+  qsort(pool->ranked, (size_t)*count, sizeof *pool->ranked, by_rank);
+  return STATUS_OK;
+}
+
+/* Leaves those that stay at the front of the list, in the order in which they are given out. */
+static Status suppress(ObjectPool *pool, MergeCounts *counts, int64_t *kept)
+{
+  int64_t count;
+  *kept = 0;
+  TRY(rank_waiting(pool, &count));
+  for (int64_t r = 0; r < count; ++r) {
+    Entry *entry = pool->ranked[r];
+    Verdict verdict;
+    TRY(judge(pool, entry, &verdict));
+    if (verdict == VERDICT_KEEP) {
+      entry->state = ENTRY_KEPT;
+      --pool->waiting;
+      pool->ranked[(*kept)++] = entry;
+    } else if (verdict == VERDICT_DROP) {
+      counts->by_nms += entry->object.member_count;
+      drop(pool, entry);
+    }
+  }
+  qsort(pool->ranked, (size_t)*kept, sizeof *pool->ranked, by_order);
+  return STATUS_OK;
+}
+
+static Status give(ObjectPool *pool, Entry *entry, MergeCounts *counts)
+{
+  WholeObject *object = &entry->object;
+  bool wanted = true;
+  object->owner_tile = object_owner(&pool->rules.plan, entry->mask->window);
+  TRY(pool->rules.take(pool->rules.context, object, &wanted));
+  if (!wanted) {
+    counts->unwanted += object->member_count;
+    return STATUS_OK;
+  }
+  ++counts->kept;
+  counts->merged += object->member_count - 1;
+  counts->unions += object->is_union;
+  counts->fragments += object->is_fragment;
+  return STATUS_OK;
+}
+
+/* Lets go of what was given out and has nothing beside it that still waits. */
+static Status forget(ObjectPool *pool)
+{
+  for (int64_t e = 0; e < pool->used; ++e) {
+    Entry *entry = pool->entries + e;
+    const int32_t *near;
+    int64_t count;
+    bool is_needed = false;
+    if (entry->state != ENTRY_KEPT) continue;
+    TRY(object_index_find(pool->index, entry->mask->window, &near, &count));
+    for (int64_t n = 0; n < count; ++n)
+      is_needed = is_needed || pool->entries[near[n]].state != ENTRY_KEPT;
+    if (!is_needed) drop(pool, entry);
+  }
+  return STATUS_OK;
+}
+
+Status object_pool_advance(ObjectPool *pool, ObjectGroups *groups, int64_t frontier_px,
+                           MergeCounts *counts)
+{
+  int64_t kept;
+  TRY(settle(pool, groups, frontier_px));
+  TRY(resolve_all(pool, counts));
+  TRY(suppress(pool, counts, &kept));
+  for (int64_t k = 0; k < kept; ++k)
+    TRY(give(pool, pool->ranked[k], counts));
+  return forget(pool);
+}
+
+int64_t object_pool_waiting(const ObjectPool *pool)
+{
+  return pool->waiting;
+}

@@ -1,0 +1,167 @@
+#include "base/random.h"
+#include "object_oracle.h"
+#include "support/check.h"
+
+/* One tile: which thing covers each pixel, and what the things are. */
+typedef struct View {
+  Window window;   /* what the tile sees */
+  int32_t *things; /* 0: none */
+  int32_t *queue;
+  int32_t *shape_of; /* 1 … thing_count */
+  Window *box_of;
+  int32_t thing_count;
+} View;
+
+static View open_view(Window window)
+{
+  const size_t pixels = (size_t)window_pixels(window);
+  View view = {.window = window};
+  view.things = calloc(pixels, sizeof *view.things);
+  view.queue = calloc(pixels, sizeof *view.queue);
+  view.shape_of = calloc(pixels + 1, sizeof *view.shape_of);
+  view.box_of = calloc(pixels + 1, sizeof *view.box_of);
+  assert_true(view.things != NULL && view.queue != NULL && view.shape_of != NULL &&
+              view.box_of != NULL);
+  return view;
+}
+
+static void close_view(View *view)
+{
+  free(view->things);
+  free(view->queue);
+  free(view->shape_of);
+  free(view->box_of);
+}
+
+static int32_t label_at(const Oracle *oracle, const View *view, int32_t place)
+{
+  const int64_t x = view->window.x_px + place % view->window.width_px;
+  const int64_t y = view->window.y_px + place / view->window.width_px;
+  return oracle->labels[y * oracle->width_px + x];
+}
+
+static void take_pixel(View *view, int32_t place, int32_t thing)
+{
+  const Window pixel = {view->window.x_px + place % view->window.width_px,
+                        view->window.y_px + place / view->window.width_px, 1, 1};
+  view->things[place] = thing;
+  view->box_of[thing] = window_cover(view->box_of[thing], pixel);
+}
+
+/* The connected piece that a pixel is in. */
+static void fill_piece(const Oracle *oracle, View *view, int32_t first, int32_t thing,
+                       bool diagonals)
+{
+  const int32_t width = (int32_t)view->window.width_px;
+  const int32_t height = (int32_t)view->window.height_px;
+  int32_t count = 0;
+  take_pixel(view, first, thing);
+  view->queue[count++] = first;
+  while (count > 0) {
+    const int32_t place = view->queue[--count];
+    for (int32_t n = 0; n < 9; ++n) {
+      const int32_t x = place % width + n % 3 - 1;
+      const int32_t y = place / width + n / 3 - 1;
+      if (x < 0 || y < 0 || x >= width || y >= height || (!diagonals && n % 2 == 0)) continue;
+      const int32_t next = y * width + x;
+      if (view->things[next] != 0 || label_at(oracle, view, next) != view->shape_of[thing])
+        continue;
+      take_pixel(view, next, thing);
+      view->queue[count++] = next;
+    }
+  }
+}
+
+static void find_things(const Oracle *oracle, OracleMode mode, View *view)
+{
+  const int32_t pixels = (int32_t)window_pixels(view->window);
+  int32_t *thing_of = calloc((size_t)oracle->shape_count + 1, sizeof *thing_of);
+  assert_non_null(thing_of);
+  for (int32_t place = 0; place < pixels; ++place) {
+    const int32_t shape = label_at(oracle, view, place);
+    if (shape == 0 || view->things[place] != 0) continue;
+    const bool is_new = mode != ORACLE_SHAPES || thing_of[shape] == 0;
+    if (is_new) view->shape_of[thing_of[shape] = ++view->thing_count] = shape;
+    if (mode == ORACLE_SHAPES)
+      take_pixel(view, place, thing_of[shape]);
+    else
+      fill_piece(oracle, view, place, thing_of[shape], mode == ORACLE_PIECES_8);
+  }
+  free(thing_of);
+}
+
+static ObjectMask *mask_of(const View *view, int32_t thing)
+{
+  const Window box = view->box_of[thing];
+  uint8_t *bytes = calloc((size_t)window_pixels(box), 1);
+  ObjectMask *mask;
+  assert_non_null(bytes);
+  for (int64_t y = 0; y < box.height_px; ++y)
+    for (int64_t x = 0; x < box.width_px; ++x) {
+      const int64_t place = (box.y_px - view->window.y_px + y) * view->window.width_px + box.x_px -
+                            view->window.x_px + x;
+      bytes[y * box.width_px + x] = view->things[place] == thing;
+    }
+  CHECK_OK(object_mask_from_bytes(bytes, box.width_px, box, &mask));
+  free(bytes);
+  return mask;
+}
+
+static FoundThing describe(const Oracle *oracle, const OracleDetector *detector, const View *view,
+                           int32_t thing, Random *noise)
+{
+  const OracleShape *shape = oracle->shapes + view->shape_of[thing];
+  const Window box = view->box_of[thing];
+  return (FoundThing){.class_index =
+                          detector->use_apart_class ? shape->apart_class : shape->class_index,
+                      .score = detector->noise_seed != 0 ? random_uniform(noise) : shape->score,
+                      .box = {(double)box.x_px, (double)box.y_px, (double)(box.x_px + box.width_px),
+                              (double)(box.y_px + box.height_px)},
+                      .mask = mask_of(view, thing)};
+}
+
+static int64_t list_things(const Oracle *oracle, const OracleDetector *detector, const View *view,
+                           Random *noise, FoundThing *things)
+{
+  int64_t count = 0;
+  for (int32_t thing = 1; thing <= view->thing_count; ++thing) {
+    FoundThing found = describe(oracle, detector, view, thing, noise);
+    if (found.mask->area_px < detector->least_area_px) {
+      object_mask_close((ObjectMask *)(uintptr_t)found.mask);
+      continue;
+    }
+    things[count++] = found;
+    if (detector->noise_seed == 0 || random_uniform(noise) >= detector->duplicate_share) continue;
+    found = describe(oracle, detector, view, thing, noise);
+    things[count++] = found;
+  }
+  return count;
+}
+
+static int64_t detect_in(const Oracle *oracle, const OracleDetector *detector, Window window,
+                         int64_t tile, bool pass_empty, ObjectMerge *merge)
+{
+  View view = open_view(window);
+  Random noise = random_stream(detector->noise_seed, (uint64_t)tile);
+  find_things(oracle, detector->mode, &view);
+  FoundThing *things = calloc(2 * (size_t)view.thing_count + 1, sizeof *things);
+  assert_non_null(things);
+  const int64_t count = list_things(oracle, detector, &view, &noise, things);
+  if (count > 0 || pass_empty) CHECK_OK(object_merge_add(merge, tile, things, count));
+  for (int64_t t = 0; t < count; ++t)
+    object_mask_close((ObjectMask *)(uintptr_t)things[t].mask);
+  free(things);
+  close_view(&view);
+  return count;
+}
+
+int64_t oracle_detect(const Oracle *oracle, const OracleDetector *detector, const TilePlan *plan,
+                      bool pass_empty, ObjectMerge *merge)
+{
+  const Window raster = {0, 0, oracle->width_px, oracle->height_px};
+  int64_t count = 0;
+  for (int64_t tile = 0; tile < plan->tile_count; ++tile)
+    count += detect_in(oracle, detector, window_intersect(raster, tile_plan_tile(plan, tile)), tile,
+                       pass_empty, merge);
+  return count;
+}

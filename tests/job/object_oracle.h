@@ -1,0 +1,50 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "object_merge.h"
+
+/* A raster of labels with shapes of all kinds and sizes, and a detector that finds in each tile
+ * exactly what is visible of them. */
+typedef struct OracleShape {
+  int32_t class_index; /* three classes, at random: neighbours may have the same */
+  int32_t apart_class; /* another one than all shapes that it touches */
+  int64_t area_px;
+  double score;
+} OracleShape;
+
+typedef struct Oracle {
+  int32_t width_px;
+  int32_t height_px;
+  int32_t *labels; /* height x width; 0: background, else number of a shape */
+  int32_t shape_count;
+  OracleShape *shapes; /* 1 … shape_count */
+} Oracle;
+
+/* longest_px: of the largest shapes. The same seed gives the same raster. */
+void oracle_draw(uint64_t seed, int32_t width_px, int32_t height_px, int32_t longest_px,
+                 Oracle *oracle);
+/* From a picture drawn by hand: rows of equal length, '.' background, the same letter one shape;
+ * all of class 0. */
+void oracle_from_text(const char *const *rows, int32_t row_count, Oracle *oracle);
+void oracle_close(Oracle *oracle);
+
+typedef enum OracleMode {
+  ORACLE_SHAPES,   /* one thing for each shape that a tile sees */
+  ORACLE_PIECES_4, /* one for each connected piece of it */
+  ORACLE_PIECES_8
+} OracleMode;
+
+typedef struct OracleDetector {
+  OracleMode mode;
+  bool use_apart_class;
+  uint64_t noise_seed;    /* of scores and of what follows; 0: none of it */
+  double duplicate_share; /* of things found that are found twice */
+  int64_t least_area_px;  /* smaller ones are overlooked */
+} OracleDetector;
+
+/* Shows the merge all tiles; returns how many things were found. pass_empty: also those tiles that
+ * see nothing. */
+int64_t oracle_detect(const Oracle *oracle, const OracleDetector *detector, const TilePlan *plan,
+                      bool pass_empty, ObjectMerge *merge);
