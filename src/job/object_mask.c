@@ -59,7 +59,7 @@ Status object_mask_allocate(Window window, int64_t run_count, ObjectMaskParts *p
                       &memory));
   parts->mask = memory;
   parts->row_start = (int64_t *)(void *)(parts->mask + 1);
-  parts->runs = (MaskRun *)(void *)((char *)parts->row_start + starts_bytes);
+  parts->runs = (RowRun *)(void *)((char *)parts->row_start + starts_bytes);
   parts->mask->window = window;
   parts->mask->row_start = parts->row_start;
   parts->mask->runs = parts->runs;
@@ -76,8 +76,8 @@ static Status make_mask(const PlacedRun *runs, int64_t count, ObjectMask **mask)
   for (int64_t row = 0; row < window.height_px; ++row) {
     parts.row_start[row] = next;
     for (; next < count && runs[next].y_px == window.y_px + row; ++next) {
-      parts.runs[next] = (MaskRun){.first_px = (int32_t)(runs[next].first_px - window.x_px),
-                                   .end_px = (int32_t)(runs[next].end_px - window.x_px)};
+      parts.runs[next] = (RowRun){.first_px = (int32_t)(runs[next].first_px - window.x_px),
+                                  .end_px = (int32_t)(runs[next].end_px - window.x_px)};
       parts.mask->area_px += runs[next].end_px - runs[next].first_px;
     }
   }
@@ -130,7 +130,7 @@ Status object_mask_from_window(Window window, ObjectMask **mask)
   TRY(object_mask_allocate(window, window.height_px, &parts));
   for (int64_t row = 0; row < window.height_px; ++row) {
     parts.row_start[row] = row;
-    parts.runs[row] = (MaskRun){0, (int32_t)window.width_px};
+    parts.runs[row] = (RowRun){0, (int32_t)window.width_px};
   }
   parts.row_start[window.height_px] = window.height_px;
   parts.mask->area_px = window_pixels(window);

@@ -9,17 +9,17 @@
  * its area. Masks do not change once made; what makes one hands it to the caller, who closes it.
  *
  * Everything below treats pixels as a set: no order of calls, and no order of inputs, shows. */
-typedef struct MaskRun {
+typedef struct RowRun {
   int32_t first_px; /* column, from the left of the mask's window */
   int32_t end_px;   /* behind the last column; above first_px */
-} MaskRun;
+} RowRun;
 
 typedef struct ObjectMask {
   Window window;            /* in pixels of the raster; no larger than the pixels need; all zero for
                                a mask without pixels */
   int64_t area_px;          /* how many pixels */
   const int64_t *row_start; /* height + 1 places in runs; borrowed */
-  const MaskRun *runs;      /* by row, then column; runs of a row do not touch; borrowed */
+  const RowRun *runs;       /* by row, then column; runs of a row do not touch; borrowed */
 } ObjectMask;
 
 /* bytes: window's height rows of row_bytes, of which the first window.width_px count; what is not 0

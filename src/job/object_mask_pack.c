@@ -40,7 +40,7 @@ static int64_t put_mask(const ObjectMask *mask, uint8_t *bytes)
     count += put_number(behind(bytes, count),
                         (uint64_t)(mask->row_start[row + 1] - mask->row_start[row]));
     for (int64_t r = mask->row_start[row]; r < mask->row_start[row + 1]; ++r) {
-      const MaskRun run = mask->runs[r];
+      const RowRun run = mask->runs[r];
       count += put_number(behind(bytes, count), (uint64_t)(run.first_px - x_px));
       count += put_number(behind(bytes, count), (uint64_t)(run.end_px - run.first_px));
       x_px = run.end_px;
@@ -106,14 +106,14 @@ static Status take_window(Packed *packed, Window *window)
   return STATUS_OK;
 }
 
-static Status take_run(Packed *packed, int64_t width_px, bool is_first, int64_t *x_px, MaskRun *run)
+static Status take_run(Packed *packed, int64_t width_px, bool is_first, int64_t *x_px, RowRun *run)
 {
   uint64_t gap;
   uint64_t length;
   TRY(take_number(packed, (uint64_t)(width_px - *x_px), &gap));
   TRY(take_number(packed, (uint64_t)(width_px - *x_px) - gap, &length));
   if (length == 0 || (gap == 0 && !is_first)) return no_mask();
-  *run = (MaskRun){(int32_t)(*x_px + (int64_t)gap), (int32_t)(*x_px + (int64_t)(gap + length))};
+  *run = (RowRun){(int32_t)(*x_px + (int64_t)gap), (int32_t)(*x_px + (int64_t)(gap + length))};
   *x_px = run->end_px;
   return STATUS_OK;
 }
@@ -132,7 +132,7 @@ static Status take_rows(Packed *packed, Window window, ObjectMaskParts *parts, i
     if (count == 0 && (row == 0 || row == window.height_px - 1)) return no_mask();
     if (parts != NULL) parts->row_start[row] = *run_count;
     for (uint64_t r = 0; r < count; ++r) {
-      MaskRun run;
+      RowRun run;
       TRY(take_run(packed, window.width_px, r == 0, &x_px, &run));
       if (r == 0 && run.first_px < left_px) left_px = run.first_px;
       if (run.end_px > right_px) right_px = run.end_px;

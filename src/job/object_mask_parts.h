@@ -6,7 +6,7 @@
 typedef struct ObjectMaskParts {
   ObjectMask *mask; /* window set, area_px 0 */
   int64_t *row_start;
-  MaskRun *runs;
+  RowRun *runs;
 } ObjectMaskParts;
 
 /* One block, closed by object_mask_close. */

@@ -27,8 +27,8 @@ static void join_rows(const ObjectMask *mask, int64_t row, int32_t *parent)
   int64_t above = mask->row_start[row - 1];
   int64_t below = mask->row_start[row];
   while (above < mask->row_start[row] && below < mask->row_start[row + 1]) {
-    const MaskRun a = mask->runs[above];
-    const MaskRun b = mask->runs[below];
+    const RowRun a = mask->runs[above];
+    const RowRun b = mask->runs[below];
     if (a.first_px < b.end_px && b.first_px < a.end_px)
       join(parent, (int32_t)above, (int32_t)below);
     if (a.end_px <= b.end_px)
