@@ -110,11 +110,18 @@ OGRSpatialReferenceH gdal_crs_open(const char *wkt)
   return crs;
 }
 
+/* What a GeoPackage without a reference system says. */
+static bool is_undefined(OGRSpatialReferenceH crs)
+{
+  const char *name = OSRGetName(crs);
+  return name != NULL && strncmp(name, "Undefined ", strlen("Undefined ")) == 0;
+}
+
 char *gdal_crs_wkt(OGRSpatialReferenceH crs)
 {
   char *wkt = NULL;
   const char *const format[] = {"FORMAT=WKT2_2019", NULL};
-  if (crs == NULL) return CPLStrdup("");
+  if (crs == NULL || is_undefined(crs)) return CPLStrdup("");
   if (OSRExportToWktEx(crs, &wkt, format) == OGRERR_NONE && wkt != NULL) return wkt;
   CPLFree(wkt);
   return CPLStrdup("");

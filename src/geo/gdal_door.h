@@ -34,7 +34,7 @@ const char *gdal_type_words(GDALRasterBandH band);
 /* A system from WKT with x before y, without its vertical part; NULL if wkt is "" or not
  * understood. Ended by OSRRelease. */
 OGRSpatialReferenceH gdal_crs_open(const char *wkt);
-/* WKT 2 of a system, "" for NULL; freed by CPLFree. NULL if memory ended. */
+/* WKT 2 of a system, "" for NULL and for GeoPackage's undefined ones; freed by CPLFree. NULL if memory ended. */
 char *gdal_crs_wkt(OGRSpatialReferenceH crs);
 
 /* Why a path could not be opened, as a status with its sentence. */

@@ -57,6 +57,27 @@ OGRGeometryH geometry_take_clean(OGRGeometryH taken, bool *repaired)
   return NULL;
 }
 
+/* Parts of a collection may lie over each other. */
+static OGRGeometryH without_overlaps(OGRGeometryH taken, bool *repaired)
+{
+  OGRGeometryH areas = areas_of(taken);
+  if (OGR_G_IsEmpty(areas) || OGR_G_IsValid(areas)) return areas;
+  OGRGeometryH valid = OGR_G_MakeValid(areas);
+  OGR_G_DestroyGeometry(areas);
+  *repaired = true;
+  return valid == NULL ? OGR_G_CreateGeometry(wkbPolygon) : areas_of(valid);
+}
+
+OGRGeometryH geometry_take_areas(OGRGeometryH taken, bool *repaired)
+{
+  OGRGeometryH areas = geometry_take_clean(taken, repaired);
+  if (areas != NULL && !has_area(OGR_G_GetGeometryType(areas)))
+    areas = without_overlaps(areas, repaired);
+  if (areas == NULL || !OGR_G_IsEmpty(areas)) return areas;
+  OGR_G_DestroyGeometry(areas);
+  return NULL;
+}
+
 OGRGeometryH geometry_of_grid(const Grid *grid, double shrunk_px)
 {
   static const double corners[5][2] = {{0, 0}, {1, 0}, {1, 1}, {0, 1}, {0, 0}};

@@ -1,11 +1,12 @@
 #include "classify.h"
 #include "export.h"
 #include "job/job.h"
+#include "nms.h"
 #include "train.h"
 
 const Tool *const *job_tools(size_t *count)
 {
-  static const Tool *const tools[] = {&export_tool, &train_tool, &classify_tool};
+  static const Tool *const tools[] = {&export_tool, &train_tool, &classify_tool, &nms_tool};
   *count = sizeof tools / sizeof *tools;
   return tools;
 }
