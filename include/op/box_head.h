@@ -10,7 +10,7 @@
  *
  * box_loss_sums: sums[0] = cross-entropy of rows with class >= 0, sums[1] = smooth L1 (beta 1/9) of
  * the true class's deltas from targets over rows with class > 0, sums[2] = rows with class >= 0,
- * sums[3] = rows with class > 0.
+ * sums[3] = rows with class > 0. A class past the last is as -1.
  * Sums of ranks are added before the backward pass.
  *   loss_classifier = sums[0] / sums[2], loss_box_reg = sums[1] / sums[2]; 0 where sums[2] is 0
  * box_loss_backward: writes the gradients of scale times their sum, 0 in all other elements.

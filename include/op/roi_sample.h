@@ -12,12 +12,16 @@
  *   proposals        N x proposal_capacity x 4; proposal_counts N
  *   regions          capacity N x count
  *   classes          per row: -1 behind the count
- *   matches          per row: the object's index in its image; 0 for background
+ *   matches          per row: the object's index in its image; 0 for background, and behind the
+ *                    count
  *   targets          per row x 4: encoding (rpn.h) with weights 10, 10, 5, 5 of the object's box
- *                    against the region; zeros for background
+ *                    against the region; zeros for background, and behind the
+ *                    count
  *   positives        the rows with a class, again as regions in the same order (capacity N x
  *                    positive_count), with positive_classes and positive_matches
- *   Errors           none: an image without objects gives background rows only, one without
+ *   Keys             index is the candidate's among those of its image; a seed of its own keeps
+ *                    the sample apart from that of the anchors
+ *   Errors           in plan only: an image without objects gives background rows only, one without
  *                    candidates gives none
  *   Source           Girshick, "Fast R-CNN", 2015, section 2.3; torchvision roi_heads */
 typedef struct RoiSampling {
@@ -35,3 +39,6 @@ typedef struct SampledRois {
   int32_t *positive_classes;
   int32_t *positive_matches;
 } SampledRois;
+
+/* Errors: STATUS_BAD_OPTION, STATUS_BAD_SHAPE. */
+Status roi_sample_plan(RoiSampling sampling, int32_t images);

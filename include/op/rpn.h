@@ -70,8 +70,8 @@ typedef struct ProposalLimits {
 
 /* rpn_match: for each anchor the truth's object of the highest IoU (ties: the first): its index
  * where the IoU is at least high, -1 (background) below low, -2 (ignored) in between; and each
- * anchor whose IoU with some object is exactly the highest that this object has with any anchor
- * gets the index of its own best object back. In an image without objects all are -1.
+ * anchor whose IoU with some object is exactly the highest that this object has with any anchor, and
+ * above 0, gets the index of its own best object back. In an image without objects all are -1.
  *   matches      N x anchors */
 typedef struct RpnMatching {
   float high; /* 0.7 */
@@ -94,3 +94,6 @@ typedef struct RpnSampling {
  * gradients (0 where nothing was sampled, and in padded channels).
  *   Rounding     sums in float64 or in a fixed order of float32, the same for any thread count */
 enum { RPN_SUMS = 3 };
+
+/* Errors: STATUS_BAD_OPTION where 0 < low <= high <= 1 or 0 <= positive_count <= count is not so. */
+Status rpn_training_plan(RpnMatching matching, RpnSampling sampling);

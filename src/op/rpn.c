@@ -93,3 +93,19 @@ Status rpn_plan(RpnOptions options, int32_t map_count, const Shape *logits, cons
                       (long long)rpn_anchor_count(rpn));
   return STATUS_OK;
 }
+
+Status rpn_training_plan(RpnMatching matching, RpnSampling sampling)
+{
+  if (!(matching.low > 0 && matching.low <= matching.high && matching.high <= 1))
+    return status_set(
+        STATUS_BAD_OPTION,
+        "anchors are background below an IoU of %g and have an object from %g on: both "
+        "must be above 0 and at most 1, the second not below the first",
+        (double)matching.low, (double)matching.high);
+  if (sampling.count < 1 || sampling.positive_count < 0 || sampling.positive_count > sampling.count)
+    return status_set(STATUS_BAD_OPTION,
+                      "%d anchors of an image are sampled, %d of them with an object at most: the "
+                      "first must be 1 or more, the second 0 to the first",
+                      sampling.count, sampling.positive_count);
+  return STATUS_OK;
+}

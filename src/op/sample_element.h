@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "tensor/bf16.h"
+#include "match_element.h"
 
 /* Samples without replacement (SampleKeys of regions.h): each candidate of an image has a key, a
  * hash of seed, stream and index, and the least are taken. */
@@ -37,9 +37,6 @@ SHARED_INLINE uint64_t sample_rank(uint64_t state, uint32_t index)
 {
   return (uint64_t)sample_key_of(state, index) << 32 | index;
 }
-
-/* What a matcher says of a candidate besides the index of its object. */
-enum { MATCH_BACKGROUND = -1, MATCH_IGNORED = -2 };
 
 /* The sample of an image: ranks below the limit of their kind. */
 typedef struct SampleLimits {

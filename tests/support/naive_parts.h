@@ -169,3 +169,31 @@ void naive_sgd_step(Device *device, SgdStep step, int64_t count, const float *sc
                     float *w, float *v);
 void naive_adamw_step(Device *device, AdamwStep step, int64_t count, const float *scale,
                       const float *g, float *w, float *m, float *v);
+
+size_t naive_rpn_match_scratch_bytes(const Rpn *rpn, int32_t truth_capacity);
+void naive_rpn_match(Device *device, const Rpn *rpn, RpnMatching matching, const Truth *truth,
+                     int32_t *matches, void *scratch);
+size_t naive_rpn_sample_scratch_bytes(const Rpn *rpn);
+void naive_rpn_sample(Device *device, const Rpn *rpn, RpnSampling sampling, SampleKeys keys,
+                      const int32_t *matches, uint8_t *sampled, void *scratch);
+size_t naive_rpn_loss_scratch_bytes(const Rpn *rpn);
+void naive_rpn_loss_sums(Device *device, const Rpn *rpn, const RpnMaps *maps, const Truth *truth,
+                         const int32_t *matches, const uint8_t *sampled, float *sums,
+                         void *scratch);
+void naive_rpn_loss_backward(Device *device, const Rpn *rpn, const RpnMaps *maps,
+                             const Truth *truth, const int32_t *matches, const uint8_t *sampled,
+                             const float *sums, float scale, void *const *dlogits,
+                             void *const *ddeltas);
+size_t naive_roi_sample_scratch_bytes(RoiSampling sampling, int32_t proposal_capacity,
+                                      int32_t images, int32_t truth_capacity);
+void naive_roi_sample(Device *device, RoiSampling sampling, SampleKeys keys,
+                      int32_t proposal_capacity, const float *proposals,
+                      const int32_t *proposal_counts, const Truth *truth, SampledRois *rois,
+                      void *scratch);
+size_t naive_box_loss_scratch_bytes(const BoxHead *head);
+void naive_box_loss_sums(Device *device, const BoxHead *head, const void *logits,
+                         const void *deltas, const int32_t *classes, const float *targets,
+                         float *sums, void *scratch);
+void naive_box_loss_backward(Device *device, const BoxHead *head, const void *logits,
+                             const void *deltas, const int32_t *classes, const float *targets,
+                             const float *sums, float scale, void *dlogits, void *ddeltas);

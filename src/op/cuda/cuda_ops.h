@@ -126,6 +126,30 @@ size_t roi_align_backward_scratch_bytes_cuda(const RoiAlign *align, int32_t rows
 void roi_align_backward_cuda(Device *device, const RoiAlign *align, const Regions *regions,
                              Shape y_shape, const void *dy, void *const *dmaps, Write write,
                              void *scratch);
+size_t rpn_match_scratch_bytes_cuda(const Rpn *rpn, int32_t truth_capacity);
+void rpn_match_cuda(Device *device, const Rpn *rpn, RpnMatching matching, const Truth *truth,
+                    int32_t *matches, void *scratch);
+size_t rpn_sample_scratch_bytes_cuda(const Rpn *rpn);
+void rpn_sample_cuda(Device *device, const Rpn *rpn, RpnSampling sampling, SampleKeys keys,
+                     const int32_t *matches, uint8_t *sampled, void *scratch);
+size_t rpn_loss_scratch_bytes_cuda(const Rpn *rpn);
+void rpn_loss_sums_cuda(Device *device, const Rpn *rpn, const RpnMaps *maps, const Truth *truth,
+                        const int32_t *matches, const uint8_t *sampled, float *sums, void *scratch);
+void rpn_loss_backward_cuda(Device *device, const Rpn *rpn, const RpnMaps *maps, const Truth *truth,
+                            const int32_t *matches, const uint8_t *sampled, const float *sums,
+                            float scale, void *const *dlogits, void *const *ddeltas);
+size_t roi_sample_scratch_bytes_cuda(RoiSampling sampling, int32_t proposal_capacity,
+                                     int32_t images, int32_t truth_capacity);
+void roi_sample_cuda(Device *device, RoiSampling sampling, SampleKeys keys,
+                     int32_t proposal_capacity, const float *proposals,
+                     const int32_t *proposal_counts, const Truth *truth, SampledRois *rois,
+                     void *scratch);
+size_t box_loss_scratch_bytes_cuda(const BoxHead *head);
+void box_loss_sums_cuda(Device *device, const BoxHead *head, const void *logits, const void *deltas,
+                        const int32_t *classes, const float *targets, float *sums, void *scratch);
+void box_loss_backward_cuda(Device *device, const BoxHead *head, const void *logits,
+                            const void *deltas, const int32_t *classes, const float *targets,
+                            const float *sums, float scale, void *dlogits, void *ddeltas);
 size_t clip_scratch_bytes_cuda(int64_t count);
 void clip_scale_cuda(Device *device, int64_t count, const float *g, float norm_limit, float *norm,
                      float *scale, void *scratch);

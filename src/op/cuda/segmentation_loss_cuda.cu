@@ -1,3 +1,4 @@
+#include "block_sums.cuh"
 #include "tiles.cuh"
 
 #include "segmentation_loss_element.h"
@@ -12,20 +13,6 @@ __device__ inline int32_t own_label(Tiles cut, int64_t first, const uint8_t *lab
   if ((int32_t)threadIdx.x >= tile_count(cut, first)) return NO_LABEL;
   const int32_t label = labels[first + threadIdx.x];
   return segmentation_has_label(cut.class_count, label) ? label : NO_LABEL;
-}
-
-/* Adds one value of each thread, in order of a tree that is always the same; right in thread 0. */
-__device__ inline float block_sum(float mine, float *room)
-{
-  room[threadIdx.x] = mine;
-  __syncthreads();
-  for (int32_t half = THREADS / 2; half > 0; half /= 2) {
-    if ((int32_t)threadIdx.x < half) room[threadIdx.x] += room[threadIdx.x + half];
-    __syncthreads();
-  }
-  const float sum = room[0];
-  __syncthreads();
-  return sum;
 }
 
 /* Threads are dealt out to classes: thread t has class t % lanes and every (THREADS / lanes)-th
@@ -83,21 +70,6 @@ __global__ void loss_sums_kernel(Tiles cut, SegmentationLoss loss, int32_t lanes
   }
 }
 
-/* A warp adds one entry over all blocks. */
-__global__ void loss_totals_kernel(int32_t blocks, int32_t entries, const float *partial,
-                                   float *sums)
-{
-  const int32_t entry = (int32_t)(thread_index() / 32);
-  const int32_t lane = (int32_t)threadIdx.x % 32;
-  if (entry >= entries) return; /* whole warps leave together */
-  double sum = 0.0;
-  for (int32_t block = lane; block < blocks; block += 32)
-    sum += (double)partial[(int64_t)block * entries + entry];
-  for (int32_t half = 16; half > 0; half /= 2)
-    sum += __shfl_down_sync(0xFFFFFFFFU, sum, (unsigned)half);
-  if (lane == 0) sums[entry] = (float)sum;
-}
-
 template <typename T>
 __global__ void loss_gradient_kernel(Tiles cut, SegmentationLoss loss, const float *class_weights,
                                      const float *sums, float scale, const T *logits,
@@ -140,8 +112,8 @@ void segmentation_loss_sums_cuda(Device *device, SegmentationLoss loss, const fl
   BY_ELEMENT(logits_shape.element, T,
              LAUNCH(device, loss_sums_kernel, blocks, THREADS, cut, loss, lanes, class_weights,
                     (const T *)logits, labels, (float *)scratch));
-  LAUNCH(device, loss_totals_kernel, blocks_for((int64_t)entries * 32), THREADS, (int32_t)blocks,
-         entries, (const float *)scratch, sums);
+  LAUNCH(device, block_totals_kernel<float>, blocks_for((int64_t)entries * 32), THREADS,
+         (int32_t)blocks, entries, (const float *)scratch, sums);
 }
 
 void segmentation_loss_backward_cuda(Device *device, SegmentationLoss loss,

@@ -10,6 +10,7 @@
 #define __device__
 #define __host__
 #define __shared__ static
+#define __grid_constant__
 
 struct dim3 {
   unsigned x, y, z;
