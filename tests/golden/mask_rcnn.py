@@ -9,6 +9,7 @@ image is one for which float32 and float64 decide alike everywhere. Inference is
 and gradients are float64.
 """
 import argparse
+import collections
 import copy
 import os
 
@@ -24,6 +25,7 @@ SAMPLES = 64  # values kept of a large tensor
 RAW = 4  # of a gradient
 WHOLE = 1024  # elements up to which a tensor is kept whole
 ATTEMPTS = 40
+Drawn = collections.namedtuple("Drawn", "net scales values scene images targets out apart steady")
 NETS = {  # what is behind the network's name -> spec
     "mask_rcnn_resnet18_frozen": nets.Spec("resnet18", True, 3, False, None, 128, 128, 6, 400, 100, True),
     "mask_rcnn_resnet18_trained": nets.Spec("resnet18", True, 3, True, None, 128, 128, 6, 400, 100, True),
@@ -35,45 +37,54 @@ NETS = {  # what is behind the network's name -> spec
 
 
 def distance(a, b, floor=0.0):
+    if a.shape != b.shape:
+        return 1.0
     return (a.double() - b.double()).abs().max().item() / max(b.abs().max().item(), floor, 1e-300) if b.numel() else 0.0
 
 
-def gradient_distances(single, exact):
-    names = [key for key in exact if ".grad." in key]
-    floor = 1e-5 * max(exact[key].abs().max().item() for key in names)
-    return {key: distance(single[key], exact[key], floor) for key in names}
+def distances(single, exact):
+    """Of every tensor, its largest difference over its largest value; gradients that are 0 but for rounding are measured
+    against 1e-5 of the largest."""
+    grads = [value.abs().max().item() for key, value in exact.items() if ".grad." in key]
+    floor = 1e-5 * max(grads, default=0)
+    return {key: distance(single[key], exact[key], floor if ".grad." in key else 0.0) for key in exact}
 
 
-def steady(net, spec, images, targets):
-    """All stages, if float32 decides as float64 does; else None."""
+def stages(net, spec, images, targets, inference):
+    """All stages; how far those of float32 are from those of float64; whether both decide alike."""
     exact_net = copy.deepcopy(net).double()
     exact_images, exact_targets = nets.double(images, targets)
-    out = {}
-    if not spec.trained:
+    out, apart, steady = {}, {}, True
+    if inference:
         out = nets.evaluate(net, images)
-        if not nets.same_decisions(out, nets.evaluate(exact_net, exact_images)):
-            return None
+        exact = nets.evaluate(exact_net, exact_images)
+        apart, steady = distances(out, exact), nets.same_decisions(out, exact)
     if spec.resize is None:
         single = nets.learn(copy.deepcopy(net), images, targets)
         exact = nets.learn(exact_net, exact_images, exact_targets)
-        if not nets.same_decisions(single, exact) or max(gradient_distances(single, exact).values()) > 3e-4:
-            return None
+        steady = steady and nets.same_decisions(single, exact)
         out.update(exact)
-    return out
+        apart.update(distances(single, exact))
+        steady = steady and max(apart[key] for key in exact if ".grad." in key) < 3e-4
+    return out, apart, steady
 
 
-def draw(spec, seed=""):
-    """The network, and the first scene for which its decisions stand fast, with all stages."""
+def draw(spec, seed="", state=None, attempts=ATTEMPTS):
+    """A network, of this state or by formula, and the first scene for which its decisions stand fast (or the last)."""
     net = nets.build(spec)
-    nets.fill(net, seed)
-    scales, values = nets.calibrate(net, spec, *nets.scene("scene0" + seed, spec))
-    for attempt in range(ATTEMPTS):
+    if state is None:
+        nets.fill(net, seed)
+        scales, values = nets.calibrate(net, spec, *nets.scene("scene0" + seed, spec))
+    else:
+        net.load_state_dict(state)
+        scales, values = {}, {}
+    for attempt in range(attempts):
         name = "scene%d%s" % (attempt, seed)
         images, targets = nets.scene(name, spec)
-        out = steady(net, spec, images, targets)
-        if out is not None:
-            return net, scales, values, name, images, targets, out
-    raise SystemExit("%s: no scene without close decisions among %d" % (nets.name_of(spec), ATTEMPTS))
+        out, apart, steady = stages(net, spec, images, targets, state is not None or not spec.trained)
+        if steady:
+            break
+    return Drawn(net, scales, values, name, images, targets, out, apart, steady)
 
 
 def counts(spec):
@@ -86,7 +97,10 @@ LEFT_OUT = ("train.body", "train.batch", "train.sizes", "pooled", "box.head", "p
 
 
 def write_net(name, spec):
-    _, scales, values, scene, _, _, out = draw(spec)
+    drawn = draw(spec)
+    if not drawn.steady:
+        raise SystemExit("%s: no scene without close decisions" % name)
+    scene, out = drawn.scene, drawn.out
     words = """
         torchvision's %s, %d classes with background, batch norm %s; %d images "%s" of %d x %d px with %d objects, by
         formula_scene. Made by tests/golden/mask_rcnn.py, %s.
@@ -101,9 +115,9 @@ def write_net(name, spec):
         file.add("spec", [spec.masks, spec.classes, spec.trained, nets.IMAGES, spec.height, spec.width, spec.objects,
                           *(spec.resize or (0, 0)), spec.pre, spec.post, *counts(spec)])
         file.add("attempt", int(scene[len("scene"):]))
-        for key, value in scales.items():
+        for key, value in drawn.scales.items():
             file.add("scale." + key, value)
-        for key, value in values.items():
+        for key, value in drawn.values.items():
             file.add("value." + key, value)
         grads = [value for key, value in out.items() if ".grad." in key]
         if grads:

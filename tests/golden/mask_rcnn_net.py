@@ -12,7 +12,6 @@ import torch
 import torchvision
 from torchvision.models.detection import FasterRCNN, MaskRCNN
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
-from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 from torchvision.ops import misc
 
 import formula
@@ -20,7 +19,8 @@ import formula
 # masks: Mask R-CNN, else Faster R-CNN; trained: batch norm learns, else it is frozen. resize: (min, max) side or None.
 # counts: proposals before and after suppression, per map and image. everything: all candidates are sampled, so that
 # nothing is drawn at random; else torchvision draws, and what it drew is recorded.
-Spec = collections.namedtuple("Spec", "backbone masks classes trained resize height width objects pre post everything")
+Spec = collections.namedtuple("Spec", "backbone masks classes trained resize height width objects pre post everything bands norm_eps",
+                              defaults=(3, 1e-5))
 IMAGES = 2
 LAST = ("rpn.head.cls_logits", "rpn.head.bbox_pred", "roi_heads.box_predictor.cls_score", "roi_heads.box_predictor.bbox_pred",
         "roi_heads.mask_predictor.mask_fcn_logits")
@@ -31,15 +31,23 @@ def name_of(spec):
 
 
 def build(spec):
+    torch.manual_seed(0)
     norm = torch.nn.BatchNorm2d if spec.trained else misc.FrozenBatchNorm2d
     backbone = resnet_fpn_backbone(backbone_name=spec.backbone, weights=None, norm_layer=norm, trainable_layers=5)
     smaller, larger = spec.resize or (min(spec.height, spec.width), max(spec.height, spec.width))
     anchors = anchor_count(spec)
     sampling = dict(rpn_batch_size_per_image=2 * anchors, box_batch_size_per_image=4 * (spec.post + spec.objects),
                     box_positive_fraction=0.25) if spec.everything else dict(rpn_batch_size_per_image=64, box_batch_size_per_image=32)
+    if spec.bands != 3:
+        backbone.body.conv1 = torch.nn.Conv2d(spec.bands, 64, 7, 2, 3, bias=False)
+        sampling.update(image_mean=[0.5] * spec.bands, image_std=[0.25] * spec.bands)
     make = MaskRCNN if spec.masks else FasterRCNN
-    return make(backbone, num_classes=spec.classes, min_size=smaller, max_size=larger, rpn_pre_nms_top_n_train=spec.pre,
-                rpn_pre_nms_top_n_test=spec.pre, rpn_post_nms_top_n_train=spec.post, rpn_post_nms_top_n_test=spec.post, **sampling)
+    net = make(backbone, num_classes=spec.classes, min_size=smaller, max_size=larger, rpn_pre_nms_top_n_train=spec.pre,
+               rpn_pre_nms_top_n_test=spec.pre, rpn_post_nms_top_n_train=spec.post, rpn_post_nms_top_n_test=spec.post, **sampling)
+    for module in net.modules():
+        if isinstance(module, (misc.FrozenBatchNorm2d, torch.nn.BatchNorm2d)):
+            module.eps = spec.norm_eps
+    return net
 
 
 def batch_size(spec):
@@ -140,16 +148,20 @@ def calibrate(net, spec, images, targets):
             calibration.scale(tensor, "backbone.body." + name, 0.4 if spec.trained else 0.1)
     mode = net.training
     net.train(spec.trained)
+    kept = {name: buffer.clone() for name, buffer in net.named_buffers()}
     with torch.no_grad():
         torch.manual_seed(0)
         net(list(images), [dict(t) for t in targets])
+        for name, buffer in net.named_buffers():  # norms that learn have counted this image
+            if name not in calibration.scales:
+                buffer.copy_(kept[name])
     calibration.end()
     net.train(mode)
     return calibration.scales, calibration.values
 
 
 def scene(name, spec):
-    x, boxes, labels, masks = formula.scene(name, IMAGES, spec.height, spec.width, 3, spec.objects, spec.classes)
+    x, boxes, labels, masks = formula.scene(name, IMAGES, spec.height, spec.width, spec.bands, spec.objects, spec.classes)
     images = [torch.from_numpy(one).permute(2, 0, 1).contiguous() for one in x]
     targets = [{"boxes": torch.from_numpy(b), "labels": torch.from_numpy(l), "masks": torch.from_numpy(m)}
                for b, l, m in zip(boxes, labels, masks)]
