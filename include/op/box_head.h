@@ -24,7 +24,8 @@
  *   dropped   per image: how many the capacity cut off; 0 when nothing is missing
  *
  * detection_regions: the detections of the batch as regions (capacity images x capacity), with
- * their classes. */
+ * their classes (0 behind the count). Uses boxes and counts only where classes is NULL, and so makes
+ * regions of an RPN's proposals too. */
 enum { BOX_SUMS = 4 };
 
 typedef struct BoxHead {

@@ -58,9 +58,12 @@ typedef struct RpnMaps {
  *
  *   image_sizes  N x 2, float32: height and width inside of the (padded) input
  *   boxes        N x post_count x 4; scores N x post_count; counts N; behind an image's count zeros
- *   Ties         equal logits: the lower anchor first
- *   NaN          a logit or a box that is NaN is dropped
- *   IoU          inter / (area_i + area_j - inter) in float32; 0 / 0 does not suppress */
+ *   Ties         equal logits: the lower anchor first; equal scores: the first map first, in a map the
+ *                higher logit
+ *   NaN          a logit or a box that is NaN is dropped; the former takes none of pre_count
+ *   IoU          inter / (area_i + area_j - inter) in float32, compared with iou_most in float32
+ *                (torchvision on CPUs compares with a float64, which is the same for 0.5, 0.7 and all
+ *                others that float32 rounds down); 0 / 0 does not suppress */
 typedef struct ProposalLimits {
   int32_t pre_count;
   int32_t post_count;

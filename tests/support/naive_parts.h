@@ -156,12 +156,22 @@ void naive_argmax(Device *device, Shape logits_shape, const void *logits, int32_
                   uint8_t *classes);
 void naive_confusion(Device *device, int64_t count, const uint8_t *classes, const uint8_t *labels,
                      int32_t class_count, int64_t *counts);
+size_t naive_rpn_proposals_scratch_bytes(const Rpn *rpn, ProposalLimits limits);
+void naive_rpn_proposals(Device *device, const Rpn *rpn, const RpnMaps *maps, ProposalLimits limits,
+                         const float *image_sizes, float *boxes, float *scores, int32_t *counts,
+                         void *scratch);
 void naive_roi_align_forward(Device *device, const RoiAlign *align, const void *const *maps,
                              const Regions *regions, Shape y_shape, void *y);
 size_t naive_roi_align_backward_scratch_bytes(const RoiAlign *align, int32_t rows);
 void naive_roi_align_backward(Device *device, const RoiAlign *align, const Regions *regions,
                               Shape y_shape, const void *dy, void *const *dmaps, Write write,
                               void *scratch);
+size_t naive_detections_scratch_bytes(const BoxHead *head, int32_t images);
+void naive_detections(Device *device, const BoxHead *head, const Regions *regions,
+                      const void *logits, const void *deltas, DetectionLimits limits,
+                      const float *image_sizes, Detections *detections, void *scratch);
+void naive_detection_regions(Device *device, const Detections *detections, Regions *regions,
+                             int32_t *classes);
 size_t naive_clip_scratch_bytes(int64_t count);
 void naive_clip_scale(Device *device, int64_t count, const float *g, float norm_limit, float *norm,
                       float *scale, void *scratch);

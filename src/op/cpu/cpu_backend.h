@@ -101,6 +101,10 @@ void argmax_cpu(Device *device, Shape logits_shape, const void *logits, int32_t 
                 uint8_t *classes);
 void confusion_cpu(Device *device, int64_t count, const uint8_t *classes, const uint8_t *labels,
                    int32_t class_count, int64_t *counts);
+size_t rpn_proposals_scratch_bytes_cpu(const Rpn *rpn, ProposalLimits limits);
+void rpn_proposals_cpu(Device *device, const Rpn *rpn, const RpnMaps *maps, ProposalLimits limits,
+                       const float *image_sizes, float *boxes, float *scores, int32_t *counts,
+                       void *scratch);
 void roi_align_forward_cpu(Device *device, const RoiAlign *align, const void *const *maps,
                            const Regions *regions, Shape y_shape, void *y);
 size_t roi_align_backward_scratch_bytes_cpu(const RoiAlign *align, int32_t rows);
@@ -131,6 +135,12 @@ void box_loss_sums_cpu(Device *device, const BoxHead *head, const void *logits, 
 void box_loss_backward_cpu(Device *device, const BoxHead *head, const void *logits,
                            const void *deltas, const int32_t *classes, const float *targets,
                            const float *sums, float scale, void *dlogits, void *ddeltas);
+size_t detections_scratch_bytes_cpu(const BoxHead *head, int32_t images);
+void detections_cpu(Device *device, const BoxHead *head, const Regions *regions, const void *logits,
+                    const void *deltas, DetectionLimits limits, const float *image_sizes,
+                    Detections *detections, void *scratch);
+void detection_regions_cpu(Device *device, const Detections *detections, Regions *regions,
+                           int32_t *classes);
 size_t clip_scratch_bytes_cpu(int64_t count);
 void clip_scale_cpu(Device *device, int64_t count, const float *g, float norm_limit, float *norm,
                     float *scale, void *scratch);

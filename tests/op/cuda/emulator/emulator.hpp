@@ -33,6 +33,13 @@ template <typename T> T atomicAdd(T *place, T value)
   return before;
 }
 
+template <typename T> T atomicOr(T *place, T value)
+{
+  const T before = *place;
+  *place = before | value;
+  return before;
+}
+
 inline int min(int a, int b)
 {
   return a < b ? a : b;
