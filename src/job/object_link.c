@@ -6,6 +6,15 @@
 #include "object_link_border.h"
 #include "object_pieces.h"
 
+/* Two things, and what both tiles see. */
+typedef struct Link {
+  LinkRule rule;
+  const SeenThing *a;
+  const SeenThing *b;
+  Window overlap;
+  bool masks_agree; /* there, as a whole */
+} Link;
+
 /* What one thing has in the overlap. */
 typedef struct Part {
   const SeenThing *thing;
@@ -39,8 +48,9 @@ static bool run_meets_side(int64_t y, int64_t first, int64_t end, const SeenThin
          ((sides & SIDE_BOTTOM) != 0 && y >= seen.y_px + seen.height_px - edge_px);
 }
 
-static void mark_cuts(Part *part, const SeenThing *a, const SeenThing *b, int32_t edge_px)
+static void mark_cuts(Part *part, const Link *link)
 {
+  const int32_t edge_px = link->rule.edge_px;
   const ObjectMask *mask = part->mask;
   for (int64_t row = 0; row < mask->window.height_px; ++row)
     for (int64_t r = mask->row_start[row]; r < mask->row_start[row + 1]; ++r) {
@@ -48,8 +58,8 @@ static void mark_cuts(Part *part, const SeenThing *a, const SeenThing *b, int32_
       const int64_t first = mask->window.x_px + mask->runs[r].first_px;
       const int64_t end = mask->window.x_px + mask->runs[r].end_px;
       int *cut_by = part->cut_by + part->pieces.piece_of_run[r];
-      if (run_meets_side(y, first, end, a, edge_px)) *cut_by |= CUT_BY_A;
-      if (run_meets_side(y, first, end, b, edge_px)) *cut_by |= CUT_BY_B;
+      if (run_meets_side(y, first, end, link->a, edge_px)) *cut_by |= CUT_BY_A;
+      if (run_meets_side(y, first, end, link->b, edge_px)) *cut_by |= CUT_BY_B;
     }
 }
 
@@ -136,41 +146,57 @@ static bool any_piece_counts(LinkRule rule, const Part *a, const Part *b, Common
   return false;
 }
 
-static Status compare_parts(LinkRule rule, Window overlap, Part *a, Part *b,
-                            const SeenThing *a_thing, const SeenThing *b_thing, bool *linked)
+static int all_cuts(const Part *part)
 {
+  int cut_by = 0;
+  for (int32_t piece = 0; piece < part->pieces.count; ++piece)
+    cut_by |= part->cut_by[piece];
+  return cut_by;
+}
+
+static Status compare_pieces(LinkRule rule, const Part *a, const Part *b, bool *linked)
+{
+  const int64_t most = object_mask_runs(a->mask) + object_mask_runs(b->mask);
   void *memory;
-  TRY(find_part(a_thing, overlap, a));
-  TRY(find_part(b_thing, overlap, b));
-  mark_cuts(a, a_thing, b_thing, rule.edge_px);
-  mark_cuts(b, a_thing, b_thing, rule.edge_px);
-  const int64_t run_count = object_mask_runs(a->mask) + object_mask_runs(b->mask);
-  TRY(memory_allocate((size_t)run_count, sizeof(Common), "pieces of a mask", &memory));
+  TRY(memory_allocate((size_t)most, sizeof(Common), "pieces of a mask", &memory));
   *linked = any_piece_counts(rule, a, b, memory);
   memory_free(memory);
   return STATUS_OK;
 }
 
-static Status test_pieces(LinkRule rule, Window overlap, const SeenThing *a, const SeenThing *b,
-                          bool *linked)
+/* Fills both parts, which their owner closes. */
+static Status compare_parts(const Link *link, Part *a, Part *b, bool *linked)
 {
-  Part a_part = {0};
-  Part b_part = {0};
-  const Status status = compare_parts(rule, overlap, &a_part, &b_part, a, b, linked);
-  close_part(&a_part);
-  close_part(&b_part);
+  TRY(find_part(link->a, link->overlap, a));
+  TRY(find_part(link->b, link->overlap, b));
+  mark_cuts(a, link);
+  mark_cuts(b, link);
+  *linked = link->masks_agree && (all_cuts(a) | all_cuts(b)) == (CUT_BY_A | CUT_BY_B);
+  return *linked ? STATUS_OK : compare_pieces(link->rule, a, b, linked);
+}
+
+static Status test_parts(const Link *link, bool *linked)
+{
+  Part a = {0};
+  Part b = {0};
+  const Status status = compare_parts(link, &a, &b, linked);
+  close_part(&a);
+  close_part(&b);
   return status;
 }
 
 Status object_link_test(LinkRule rule, const SeenThing *a, const SeenThing *b, bool *linked)
 {
-  const Window overlap = window_intersect(a->seen, b->seen);
+  Link link = {.rule = rule, .a = a, .b = b, .overlap = window_intersect(a->seen, b->seen)};
   *linked = false;
-  if (window_is_empty(overlap)) return object_link_border(rule, a, b, linked);
-  const int64_t shared_px = object_mask_shared_within(a->mask, b->mask, overlap);
+  if (window_is_empty(link.overlap)) return object_link_border(rule, a, b, linked);
+  const int64_t shared_px = object_mask_shared_within(a->mask, b->mask, link.overlap);
   if (shared_px == 0) return STATUS_OK;
-  *linked = agrees(rule.agreement, shared_px, object_mask_area_within(a->mask, overlap),
-                   object_mask_area_within(b->mask, overlap));
+  link.masks_agree =
+      agrees(rule.agreement, shared_px, object_mask_area_within(a->mask, link.overlap),
+             object_mask_area_within(b->mask, link.overlap));
+  *linked = link.masks_agree && ((double)shared_px >= rule.agreement * (double)a->mask->area_px ||
+                                 (double)shared_px >= rule.agreement * (double)b->mask->area_px);
   if (*linked || (!a->is_cut && !b->is_cut)) return STATUS_OK;
-  return test_pieces(rule, overlap, a, b, linked);
+  return test_parts(&link, linked);
 }

@@ -16,14 +16,16 @@
  *
  * Which belong together. Only things of one class, found in different tiles, and only by what both
  * tiles see, the overlap of their windows:
- *   1. The two masks agree in the overlap: their IoU there is at least `agreement`.
+ *   1. The two masks agree in the overlap: their IoU there is at least `agreement`. And this is
+ *      about them: either what they have there reaches from a side that cuts in the one tile to a
+ *      side that cuts in the other; or the pixels that agree are at least `agreement` of all pixels
+ *      of one of the two.
  *   2. Or a part of one agrees with a part of the other. Parts are the pieces (4-neighbours) into
  *      which the overlap cuts a mask: what is one in this tile may come as many in the next (the
- *      teeth of a comb, the turns of a spiral), so that masks as such differ. A piece counts if it
- *      reaches from a side that cuts one of them to a side that cuts the other; or if it is at
- *      least `agreement` of the pixels of one of the two, and that one is cut. (A thing found
- *      exactly that leaves a tile either crosses the overlap or ends in it; so these two are all
- *      that are needed, and a stray blob on a neighbour is neither.)
+ *      teeth of a comb, the turns of a spiral), so that masks as such differ. The conditions are
+ *      the same, but that the one which the pieces are most of must be cut.
+ *   (A thing that leaves a tile either crosses the overlap or ends in it, so for things found
+ *   exactly this is enough; a stray blob upon a neighbour does neither.)
  *   3. Where neighbouring tiles do not overlap (padding 0) but share a border, they are joined if a
  *      run of pixels of one along the border lies beside a run of the other (diagonal neighbours
  *      count) on at least `agreement` of the shorter run. Things of one class that abut exactly

@@ -1,0 +1,459 @@
+/* The rules of object_merge.h one by one, on two tiles of 32 x 24 px that overlap in columns
+ * 24 … 31; the core of the left one ends before column 28. */
+#include <math.h>
+
+#include "base/random.h"
+#include "object_merge.h"
+#include "object_oracle.h"
+#include "support/check.h"
+
+static const Window raster = {0, 0, 56, 24};
+static const MergeOptions plain = {.agreement = 0.5, .nms_overlap = 0.3, .edge_px = 1};
+
+enum { MOST = 64 };
+
+typedef struct Given {
+  WholeObject objects[MOST]; /* their masks are gone */
+  Window windows[MOST];
+  int64_t areas[MOST];
+  int64_t count;
+  int32_t unwanted_class; /* -1: none */
+} Given;
+
+typedef struct Bench {
+  TilePlan plan;
+  ObjectMerge *merge;
+  Given given;
+  MergeCounts counts;
+} Bench;
+
+static Status take(void *context, const WholeObject *object, bool *wanted)
+{
+  Given *given = context;
+  assert_true(*wanted);
+  assert_true(given->count < MOST);
+  given->objects[given->count] = *object;
+  given->windows[given->count] = object->mask->window;
+  given->areas[given->count++] = object->mask->area_px;
+  *wanted = object->class_index != given->unwanted_class;
+  return STATUS_OK;
+}
+
+static void begin(Bench *bench, MergeOptions options)
+{
+  const TileOptions tiles = {.tile_px = 32, .padding_px = 4, .batch_size = 1, .size_multiple = 8};
+  *bench = (Bench){.given = {.unwanted_class = -1}};
+  CHECK_OK(tile_plan_make(raster, raster, tiles, &bench->plan));
+  assert_true(window_equal(tile_plan_tile(&bench->plan, 1), (Window){24, 0, 32, 24}));
+  assert_true(window_equal(tile_plan_core(&bench->plan, 0), (Window){0, 0, 28, 24}));
+  CHECK_OK(object_merge_open(raster, &bench->plan, options, take, &bench->given, &bench->merge));
+}
+
+static void end(Bench *bench)
+{
+  CHECK_OK(object_merge_finish(bench->merge, &bench->counts));
+  object_merge_close(bench->merge);
+  assert_int_equal(bench->counts.found,
+                   bench->counts.kept + bench->counts.merged + bench->counts.suppressed);
+}
+
+/* A rectangle without a mask. */
+static FoundThing box(int32_t class_index, double score, double x, double y, double width,
+                      double height)
+{
+  return (FoundThing){
+      .class_index = class_index, .score = score, .box = {x, y, x + width, y + height}};
+}
+
+static void add(Bench *bench, int64_t tile, const FoundThing *things, int64_t count)
+{
+  CHECK_OK(object_merge_add(bench->merge, tile, things, count));
+}
+
+/* One thing in each tile. */
+static void merge_two(Bench *bench, MergeOptions options, FoundThing left, FoundThing right)
+{
+  begin(bench, options);
+  add(bench, 0, &left, 1);
+  add(bench, 1, &right, 1);
+  end(bench);
+}
+
+static void of_two_whole_copies_the_one_at_home_is_the_object(void **state)
+{
+  Bench bench;
+  merge_two(&bench, plain, box(3, 0.5, 25, 4, 5, 6), box(3, 0.9, 25, 4, 5, 7));
+  assert_int_equal(bench.given.count, 1);
+  const WholeObject *object = bench.given.objects;
+  assert_int_equal(object->class_index, 3);
+  assert_true(object->score == 0.5);
+  assert_int_equal(bench.given.areas[0], 30);
+  assert_true(object->box[3] == 10);
+  assert_int_equal(object->owner_tile, 0);
+  assert_int_equal(object->member_count, 2);
+  assert_false(object->is_union);
+  assert_int_equal(bench.counts.merged, 1);
+  merge_two(&bench, plain, box(3, 0.9, 26, 4, 5, 6), box(3, 0.5, 26, 4, 5, 7));
+  assert_int_equal(bench.given.count, 1);
+  assert_int_equal(bench.given.areas[0], 35);
+  assert_int_equal(bench.given.objects[0].owner_tile, 1);
+}
+
+static void a_thing_on_the_border_of_two_cores_belongs_to_one_of_them(void **state)
+{
+  Bench bench;
+  merge_two(&bench, plain, box(0, 0.5, 26, 4, 4, 6), box(0, 0.9, 26, 4, 4, 7)); /* centre 27 */
+  assert_int_equal(bench.given.objects[0].owner_tile, 0);
+  assert_int_equal(bench.given.areas[0], 24);
+  merge_two(&bench, plain, box(0, 0.5, 27, 4, 3, 6), box(0, 0.9, 27, 4, 3, 7)); /* centre 28 */
+  assert_int_equal(bench.given.objects[0].owner_tile, 1);
+  assert_int_equal(bench.given.areas[0], 21);
+}
+
+static void a_whole_thing_that_the_tile_at_home_missed_is_kept(void **state)
+{
+  Bench bench;
+  begin(&bench, plain);
+  const FoundThing thing = box(0, 0.4, 25, 4, 2, 5);
+  add(&bench, 1, &thing, 1);
+  end(&bench);
+  assert_int_equal(bench.given.count, 1);
+  assert_int_equal(bench.given.objects[0].owner_tile, 0);
+  assert_int_equal(bench.given.objects[0].first_tile, 1);
+  assert_false(bench.given.objects[0].is_fragment);
+}
+
+static void a_whole_copy_wins_over_a_fragment_of_higher_score(void **state)
+{
+  Bench bench;
+  merge_two(&bench, plain, box(0, 0.4, 10, 4, 18, 5), box(0, 0.9, 24, 4, 4, 5));
+  assert_int_equal(bench.given.count, 1);
+  assert_true(window_equal(bench.given.windows[0], (Window){10, 4, 18, 5}));
+  assert_true(bench.given.objects[0].score == 0.4);
+  assert_int_equal(bench.counts.cut, 1);
+  assert_int_equal(bench.counts.unions, 0);
+}
+
+static void halves_become_a_union_and_its_score_is_their_mean_by_area(void **state)
+{
+  Bench bench;
+  merge_two(&bench, plain, box(0, 0.8, 2, 4, 30, 5), box(0, 0.4, 24, 4, 10, 5));
+  assert_int_equal(bench.given.count, 1);
+  assert_true(window_equal(bench.given.windows[0], (Window){2, 4, 32, 5}));
+  assert_true(bench.given.objects[0].is_union);
+  assert_true(bench.given.objects[0].box[2] == 34);
+  assert_true(fabs(bench.given.objects[0].score - (0.8 * 30 + 0.4 * 10) / 40) < 1e-15);
+  assert_int_equal(bench.counts.unions, 1);
+  assert_int_equal(bench.counts.cut, 2);
+}
+
+static void halves_that_agree_exactly_at_the_threshold_are_joined_and_below_it_are_not(void **state)
+{
+  Bench bench;
+  MergeOptions options = plain;
+  options.nms_overlap = 1;
+  /* 8 x 6 px of the overlap against 8 x 12: IoU 0.5. */
+  merge_two(&bench, options, box(0, 0.8, 2, 4, 30, 6), box(0, 0.4, 24, 4, 30, 12));
+  assert_int_equal(bench.given.count, 1);
+  merge_two(&bench, options, box(0, 0.8, 2, 4, 30, 6), box(0, 0.4, 24, 4, 30, 13));
+  assert_int_equal(bench.given.count, 2);
+  assert_true(bench.given.objects[0].is_fragment);
+}
+
+static void other_classes_are_never_joined(void **state)
+{
+  Bench bench;
+  merge_two(&bench, plain, box(0, 0.8, 2, 4, 30, 5), box(1, 0.4, 24, 4, 10, 5));
+  assert_int_equal(bench.given.count, 2);
+  MergeOptions across = plain;
+  across.nms_across_classes = true;
+  across.nms_overlap = 0;
+  merge_two(&bench, across, box(0, 0.8, 2, 4, 30, 5), box(1, 0.4, 24, 4, 10, 5));
+  assert_int_equal(bench.given.count, 1);
+  assert_int_equal(bench.given.objects[0].class_index, 0);
+  assert_int_equal(bench.counts.by_nms, 1);
+}
+
+static void things_of_one_tile_are_never_joined(void **state)
+{
+  const FoundThing things[2] = {box(0, 0.8, 2, 4, 30, 5), box(0, 0.9, 2, 9, 30, 5)};
+  Bench bench;
+  begin(&bench, plain);
+  add(&bench, 0, things, 2);
+  end(&bench);
+  assert_int_equal(bench.given.count, 2);
+}
+
+static void row_houses_that_touch_stay_apart(void **state)
+{
+  const FoundThing left[3] = {box(0, 0.8, 20, 0, 12, 8), box(0, 0.7, 20, 8, 12, 8),
+                              box(0, 0.6, 20, 16, 12, 8)};
+  const FoundThing right[3] = {box(0, 0.6, 24, 0, 12, 7), box(0, 0.7, 24, 7, 12, 8),
+                               box(0, 0.8, 24, 15, 12, 9)}; /* one row off */
+  Bench bench;
+  begin(&bench, plain);
+  add(&bench, 0, left, 3);
+  add(&bench, 1, right, 3);
+  end(&bench);
+  assert_int_equal(bench.given.count, 3);
+  assert_int_equal(bench.counts.unions, 3);
+}
+
+/* As add, of pictures that are the whole raster; only what the tile sees counts. */
+static void add_drawn(Bench *bench, int64_t tile, const char *const *rows, int32_t row_count,
+                      char letter, double score)
+{
+  uint8_t bytes[24][56] = {{0}};
+  ObjectMask *mask;
+  for (int32_t y = 0; y < row_count; ++y)
+    for (int32_t x = 0; x < 56; ++x)
+      bytes[y][x] = rows[y][x] == letter;
+  CHECK_OK(object_mask_from_bytes(bytes[0], 56, raster, &mask));
+  FoundThing thing = box(0, score, 0, 0, 56, 24);
+  thing.mask = mask;
+  add(bench, tile, &thing, 1);
+  object_mask_close(mask);
+}
+
+static void a_stray_blob_upon_a_neighbour_joins_nothing(void **state)
+{
+  static const char *const rows[] = {
+      /*       1         2         3         4         5     */
+      "........................................................", //
+      "....aaaaaaaa..................ccbbbbbbbb................", //
+      "....aaaaaaaa..................ccbbbbbbbb................", //
+      "....aaaaaaaa..................ccbbbbbbbb................",
+  };
+  char left[4][57];
+  char right[4][57];
+  const char *left_rows[4];
+  const char *right_rows[4];
+  for (int y = 0; y < 4; ++y) {
+    for (int x = 0; x < 57; ++x) {
+      left[y][x] = rows[y][x] == 'c' ? 'a' : rows[y][x];
+      right[y][x] = rows[y][x] == 'c' ? 'b' : rows[y][x];
+    }
+    left_rows[y] = left[y];
+    right_rows[y] = right[y];
+  }
+  Bench bench;
+  begin(&bench, plain);
+  add_drawn(&bench, 0, left_rows, 4, 'a', 0.5);
+  add_drawn(&bench, 1, right_rows, 4, 'b', 0.5);
+  end(&bench);
+  assert_int_equal(bench.given.count, 2);
+}
+
+static void a_lone_fragment_inside_an_object_of_another_tile_is_merged_into_it(void **state)
+{
+  Bench bench;
+  /* Of the overlap, 8 x 6 against 2 x 6 px: they do not agree. */
+  MergeOptions options = plain;
+  options.nms_overlap = 1;
+  merge_two(&bench, options, box(0, 0.5, 10, 4, 21, 6), box(0, 0.9, 24, 4, 2, 6));
+  assert_int_equal(bench.given.count, 1);
+  assert_int_equal(bench.given.areas[0], 21 * 6);
+  assert_int_equal(bench.given.objects[0].member_count, 2);
+  assert_int_equal(bench.counts.merged, 1);
+}
+
+static void a_lone_fragment_is_kept_and_marked_or_excluded_on_demand(void **state)
+{
+  Bench bench;
+  MergeOptions options = plain;
+  const FoundThing thing = box(0, 0.9, 10, 4, 22, 6);
+  for (int exclude = 0; exclude < 2; ++exclude) {
+    options.exclude_pad_detections = exclude == 1;
+    begin(&bench, options);
+    add(&bench, 0, &thing, 1);
+    end(&bench);
+    assert_int_equal(bench.given.count, 1 - exclude);
+    assert_int_equal(bench.counts.excluded, exclude);
+    assert_int_equal(bench.counts.fragments, 1 - exclude);
+  }
+  /* With a counterpart it stays. */
+  merge_two(&bench, options, thing, box(0, 0.9, 24, 4, 9, 6));
+  assert_int_equal(bench.given.count, 1);
+}
+
+static void the_edge_of_the_raster_cuts_nothing(void **state)
+{
+  Bench bench;
+  const FoundThing thing = box(0, 0.9, 0, 0, 6, 24);
+  begin(&bench, plain);
+  add(&bench, 0, &thing, 1);
+  end(&bench);
+  assert_int_equal(bench.counts.cut, 0);
+  assert_false(bench.given.objects[0].is_fragment);
+}
+
+static void edge_px_says_how_close_to_a_side_is_cut(void **state)
+{
+  Bench bench;
+  MergeOptions options = plain;
+  const FoundThing thing = box(0, 0.9, 20, 4, 10, 6); /* two columns short of the side */
+  for (int32_t edge_px = 1; edge_px <= 4; ++edge_px) {
+    options.edge_px = edge_px;
+    begin(&bench, options);
+    add(&bench, 0, &thing, 1);
+    end(&bench);
+    assert_int_equal(bench.counts.cut, edge_px >= 3);
+  }
+}
+
+static void a_box_is_the_pixels_whose_centres_it_holds_at_least_one(void **state)
+{
+  Bench bench;
+  const FoundThing things[3] = {box(0, 0.9, 1.5, 2.4, 2.0, 2.2), box(1, 0.9, 10.6, 5.6, 0.1, 0.1),
+                                box(2, 0.9, 12, 5, 0, 3)};
+  begin(&bench, plain);
+  add(&bench, 0, things, 3);
+  end(&bench);
+  assert_int_equal(bench.given.count, 2);
+  assert_true(window_equal(bench.given.windows[0], (Window){1, 2, 2, 3}));
+  assert_true(window_equal(bench.given.windows[1], (Window){10, 5, 1, 1}));
+  assert_int_equal(bench.counts.empty, 1);
+}
+
+static void of_a_pair_above_the_limit_the_lower_score_goes_and_of_equals_the_later(void **state)
+{
+  Bench bench;
+  const FoundThing things[4] = {box(0, 0.5, 2, 2, 10, 10),
+                                box(0, 0.9, 2, 4, 10, 10), /* IoU 80 / 120 */
+                                box(1, 0.5, 2, 2, 10, 10), box(1, 0.5, 2, 4, 10, 10)};
+  begin(&bench, plain);
+  add(&bench, 0, things, 4);
+  end(&bench);
+  assert_int_equal(bench.given.count, 2);
+  assert_int_equal(bench.given.objects[0].first_index, 1);
+  assert_int_equal(bench.given.objects[1].first_index, 2);
+  assert_int_equal(bench.counts.by_nms, 2);
+  MergeOptions options = plain;
+  options.nms_overlap = 80.0 / 120.0; /* not above */
+  begin(&bench, options);
+  add(&bench, 0, things, 4);
+  end(&bench);
+  assert_int_equal(bench.given.count, 4);
+}
+
+static void what_was_suppressed_suppresses_nothing(void **state)
+{
+  Bench bench;
+  const FoundThing things[3] = {box(0, 0.9, 2, 2, 10, 10), box(0, 0.8, 2, 6, 10, 10),
+                                box(0, 0.7, 2, 10, 10, 10)};
+  begin(&bench, plain);
+  add(&bench, 0, things, 3);
+  end(&bench);
+  assert_int_equal(bench.given.count, 2);
+  assert_int_equal(bench.given.objects[1].first_index, 2);
+}
+
+static void what_lies_outside_of_the_output_is_dropped_and_counted(void **state)
+{
+  TilePlan plan;
+  Given given = {.unwanted_class = -1};
+  MergeCounts counts;
+  ObjectMerge *merge;
+  const TileOptions tiles = {.tile_px = 32, .padding_px = 4, .batch_size = 1, .size_multiple = 8};
+  CHECK_OK(tile_plan_make(raster, (Window){8, 8, 10, 8}, tiles, &plan));
+  CHECK_OK(object_merge_open(raster, &plan, plain, take, &given, &merge));
+  const FoundThing things[2] = {box(0, 0.9, 10, 4, 3, 4), box(0, 0.9, 14, 4, 3, 5)};
+  CHECK_OK(object_merge_add(merge, 0, things, 2));
+  CHECK_OK(object_merge_finish(merge, &counts));
+  object_merge_close(merge);
+  assert_int_equal(counts.kept, 1);
+  assert_int_equal(counts.outside, 1);
+  assert_int_equal(counts.suppressed, 1);
+  assert_int_equal(given.areas[0], 15);
+}
+
+static void what_the_caller_does_not_want_counts_with_all_its_members(void **state)
+{
+  Bench bench;
+  begin(&bench, plain);
+  bench.given.unwanted_class = 4;
+  const FoundThing left = box(4, 0.8, 2, 4, 30, 5);
+  const FoundThing right = box(4, 0.4, 24, 4, 10, 5);
+  add(&bench, 0, &left, 1);
+  add(&bench, 1, &right, 1);
+  end(&bench);
+  assert_int_equal(bench.counts.kept, 0);
+  assert_int_equal(bench.counts.unwanted, 2);
+}
+
+static Status refuse(void *context, const WholeObject *object, bool *wanted)
+{
+  return status_set(STATUS_IO, "the disk is full");
+}
+
+static void bad_calls_are_refused(void **state)
+{
+  Bench bench;
+  FoundThing thing = box(0, 0.8, 2, 4, 3, 5);
+  begin(&bench, plain);
+  add(&bench, 1, &thing, 1);
+  CHECK_FAILS(STATUS_BAD_INPUT, "tile 1 comes after tile 1 of 2",
+              object_merge_add(bench.merge, 1, &thing, 1));
+  CHECK_FAILS(STATUS_BAD_INPUT, "tile 2", object_merge_add(bench.merge, 2, &thing, 1));
+  object_merge_close(bench.merge);
+  begin(&bench, plain);
+  thing.score = NAN;
+  CHECK_FAILS(STATUS_BAD_INPUT, "thing 0 of tile 0", object_merge_add(bench.merge, 0, &thing, 1));
+  object_merge_close(bench.merge);
+  begin(&bench, plain);
+  thing = box(0, 0.8, 2, 4, INFINITY, 5);
+  CHECK_FAILS(STATUS_BAD_INPUT, "thing 0 of tile 0", object_merge_add(bench.merge, 0, &thing, 1));
+  object_merge_close(bench.merge);
+  const MergeOptions wrong[] = {
+      {.agreement = 0, .edge_px = 1},
+      {.agreement = 1.01, .edge_px = 1},
+      {.agreement = NAN, .edge_px = 1},
+      {.agreement = 1, .nms_overlap = -0.1, .edge_px = 1},
+      {.agreement = 1, .nms_overlap = 1.1, .edge_px = 1},
+      {.agreement = 1, .edge_px = 0},
+  };
+  for (size_t w = 0; w < sizeof wrong / sizeof *wrong; ++w)
+    CHECK_FAILS(STATUS_BAD_OPTION, "it is",
+                object_merge_open(raster, &bench.plan, wrong[w], take, NULL, &bench.merge));
+}
+
+static void a_failure_of_the_taker_ends_the_merge(void **state)
+{
+  Bench bench;
+  MergeCounts counts;
+  const FoundThing thing = box(0, 0.8, 2, 4, 3, 5);
+  begin(&bench, plain);
+  object_merge_close(bench.merge);
+  CHECK_OK(object_merge_open(raster, &bench.plan, plain, refuse, NULL, &bench.merge));
+  add(&bench, 0, &thing, 1);
+  CHECK_FAILS(STATUS_IO, "disk is full", object_merge_finish(bench.merge, &counts));
+  object_merge_close(bench.merge);
+}
+
+int main(void)
+{
+  static const struct CMUnitTest tests[] = {
+      cmocka_unit_test(of_two_whole_copies_the_one_at_home_is_the_object),
+      cmocka_unit_test(a_thing_on_the_border_of_two_cores_belongs_to_one_of_them),
+      cmocka_unit_test(a_whole_thing_that_the_tile_at_home_missed_is_kept),
+      cmocka_unit_test(a_whole_copy_wins_over_a_fragment_of_higher_score),
+      cmocka_unit_test(halves_become_a_union_and_its_score_is_their_mean_by_area),
+      cmocka_unit_test(halves_that_agree_exactly_at_the_threshold_are_joined_and_below_it_are_not),
+      cmocka_unit_test(other_classes_are_never_joined),
+      cmocka_unit_test(things_of_one_tile_are_never_joined),
+      cmocka_unit_test(row_houses_that_touch_stay_apart),
+      cmocka_unit_test(a_stray_blob_upon_a_neighbour_joins_nothing),
+      cmocka_unit_test(a_lone_fragment_inside_an_object_of_another_tile_is_merged_into_it),
+      cmocka_unit_test(a_lone_fragment_is_kept_and_marked_or_excluded_on_demand),
+      cmocka_unit_test(the_edge_of_the_raster_cuts_nothing),
+      cmocka_unit_test(edge_px_says_how_close_to_a_side_is_cut),
+      cmocka_unit_test(a_box_is_the_pixels_whose_centres_it_holds_at_least_one),
+      cmocka_unit_test(of_a_pair_above_the_limit_the_lower_score_goes_and_of_equals_the_later),
+      cmocka_unit_test(what_was_suppressed_suppresses_nothing),
+      cmocka_unit_test(what_lies_outside_of_the_output_is_dropped_and_counted),
+      cmocka_unit_test(what_the_caller_does_not_want_counts_with_all_its_members),
+      cmocka_unit_test(bad_calls_are_refused),
+      cmocka_unit_test(a_failure_of_the_taker_ends_the_merge),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
