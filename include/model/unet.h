@@ -15,6 +15,7 @@ typedef struct Unet {
   Encoder encoder;
   int32_t bands;
   int32_t classes;
+  int32_t frozen_layers; /* of the encoder, from its start, 0 … 5, are not trained */
 } Unet;
 
 Status unet_build(Unet unet, Graph **graph);

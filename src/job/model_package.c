@@ -45,7 +45,8 @@ const ParameterList *model_parameters(const Model *model)
 
 static Status build(Model *model)
 {
-  const Unet unet = {model->encoder, model->bands, model->class_count};
+  const Unet unet = {
+      .encoder = model->encoder, .bands = model->bands, .classes = model->class_count};
   const MaskRcnn detector = {.encoder = model->encoder,
                              .bands = model->bands,
                              .classes = model->class_count + 1,

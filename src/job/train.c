@@ -13,6 +13,7 @@
 #include "compute.h"
 #include "geo/geo.h"
 #include "model_package.h"
+#include "model_weights.h"
 #include "train_log.h"
 #include "trainer.h"
 
@@ -41,8 +42,6 @@ static Status check_options(const Job *job, const TrainOptions *o)
   if (o->scale_least > o->scale_most)
     return status_set(STATUS_BAD_OPTION, "scale_least=%g is more than scale_most=%g",
                       o->scale_least, o->scale_most);
-  if (o->shared_norm && o->frozen_norm)
-    return status_set(STATUS_BAD_OPTION, "shared_norm and frozen_norm exclude each other");
   return comm_rank(job->comm) == 0 ? output_check_writable(o->output) : STATUS_OK;
 }
 
@@ -121,32 +120,6 @@ static Status resume(Course *course)
   return STATUS_OK;
 }
 
-static double metric_of(const Trainer *t)
-{
-  const Confusion confusion = trainer_confusion(t);
-  switch ((Monitor)t->options->monitor) {
-  case MONITOR_LOSS: return -t->test_loss;
-  case MONITOR_MEAN_IOU: return confusion_mean_iou(confusion, 0);
-  case MONITOR_MEAN_F1: return confusion_mean_f1(confusion, 0);
-  case MONITOR_ACCURACY: break;
-  }
-  return confusion_accuracy(confusion);
-}
-
-static void print_validation(const Course *course, int64_t epoch, bool best)
-{
-  const Trainer *t = &course->trainer;
-  const Confusion confusion = trainer_confusion(t);
-  log_once(t->job->log, "epoch %lld: validation loss %.4f, accuracy %.4f, mean IoU %.4f%s",
-           (long long)epoch, t->test_loss, confusion_accuracy(confusion),
-           confusion_mean_iou(confusion, 0), best ? " (best)" : "");
-  for (int32_t c = 0; c < confusion.class_count; ++c) {
-    const ClassScore score = confusion_score(confusion, c);
-    log_once(t->job->log, "  %-20s precision %.4f  recall %.4f  F1 %.4f  IoU %.4f",
-             t->data->names[c], score.precision, score.recall, score.f1, score.iou);
-  }
-}
-
 static void keep_best(Checkpoint *state, const float *trained, const float *statistics,
                       double metric, int64_t epoch)
 {
@@ -156,20 +129,26 @@ static void keep_best(Checkpoint *state, const float *trained, const float *stat
   memcpy(state->best_statistics, statistics, state->statistic_count * sizeof *statistics);
 }
 
+static Status fill_scores(const void *context, Document *line)
+{
+  const Trainer *t = context;
+  return t->kind->report(t, line);
+}
+
 /* Collective. epoch counts from 1. */
 static Status validate(Course *course, int64_t epoch)
 {
   Trainer *t = &course->trainer;
   Checkpoint *state = &t->state;
   TRY(trainer_gather(t, state->trained, state->statistics));
-  TRY(trainer_validate(t, state->trained, state->statistics));
-  const double metric = metric_of(t);
+  TRY(t->kind->validate(t, state->trained, state->statistics));
+  const double metric = t->kind->metric(t);
   const bool best = state->best_epoch == 0 || metric > state->best_metric;
   if (best) keep_best(state, state->trained, state->statistics, metric, epoch);
   ++state->epochs_validated;
-  print_validation(course, epoch, best);
-  return comm_agree(t->job->comm, train_log_validation(course->log, epoch, t->test_loss,
-                                                       trainer_confusion(t), t->data->names, best));
+  t->kind->print(t, epoch, best);
+  const TrainLogMore more = {fill_scores, t};
+  return comm_agree(t->job->comm, train_log_validation(course->log, epoch, best, more));
 }
 
 /* Collective. Rank 0's clock decides for all. */
@@ -193,12 +172,16 @@ static Status ask_for_interrupt(const Job *job, bool *stop)
   return STATUS_OK;
 }
 
-static Schedule schedule_of(const Trainer *t)
+/* What a line of the log says of a step. */
+typedef struct StepSums {
+  const Trainer *trainer;
+  const float *sums;
+} StepSums;
+
+static Status fill_parts(const void *context, Document *line)
 {
-  return (Schedule){.kind = (ScheduleKind)t->options->schedule,
-                    .rate = t->options->learning_rate,
-                    .step_count = t->options->epochs * t->data->steps_per_epoch,
-                    .warm_up_steps = t->options->warm_up_steps};
+  const StepSums *s = context;
+  return s->trainer->kind->report_parts(s->trainer, s->sums, line);
 }
 
 /* The losses since the last report are taken from the device together, since each look waits for
@@ -212,14 +195,16 @@ static Status report_step(Course *course, int64_t step)
     progress_show(&course->progress, step + 1, NULL);
     return STATUS_OK;
   }
-  const Schedule schedule = schedule_of(t);
+  const Schedule schedule = train_schedule(t->options, t->data);
   const double seconds = clock_seconds() - course->progress.started_s;
   const double rate =
       (double)((step + 1 - course->progress.done_at_start) * t->options->batch_size) / seconds;
   const int64_t first = step - step % LOG_STEPS;
   for (int64_t s = first > t->state.step ? first : t->state.step; s <= step; ++s) {
-    TRY(trainer_loss(t, s, &loss));
-    TRY(train_log_step(course->log, s + 1, loss, schedule_rate(&schedule, s), rate));
+    StepSums sums = {.trainer = t};
+    TRY(trainer_loss(t, s, &loss, &sums.sums));
+    const TrainLogMore more = {fill_parts, &sums};
+    TRY(train_log_step(course->log, s + 1, loss, schedule_rate(&schedule, s), rate, more));
     course->epoch_loss += loss;
     ++course->epoch_losses;
   }
@@ -252,25 +237,14 @@ static Status run_steps(Course *course, Loader *loader, int64_t first, int64_t e
 static LoaderOptions loader_options(const Trainer *t, const int64_t *order, int64_t epoch,
                                     int64_t first_batch, const Augmentation *augmentation)
 {
-  const int ranks = comm_rank_count(t->job->comm);
-  const int64_t samples = t->options->batch_size / ranks;
-  return (LoaderOptions){
-      .set = t->data->set,
-      .order = order,
-      .batch_count = t->data->steps_per_epoch,
-      .first_batch = first_batch,
-      .samples = (int32_t)samples,
-      .size_px = t->data->crop_px,
-      .index_of_value = t->data->index_of_value,
-      .augmentation = augmentation,
-      .means = t->means,
-      .standard_deviations = t->standard_deviations,
-      .seed = (uint64_t)t->options->seed,
-      .first_stream = (uint64_t)(epoch * t->data->steps_per_epoch * t->options->batch_size +
-                                 comm_rank(t->job->comm) * samples),
-      .stream_step = (uint64_t)t->options->batch_size,
-      .threads = (int32_t)t->options->reader_threads,
-  };
+  const int64_t samples = t->options->batch_size / comm_rank_count(t->job->comm);
+  LoaderOptions options = trainer_loader(t, order, t->data->steps_per_epoch, (int32_t)samples,
+                                         t->data->crop_px, augmentation);
+  options.first_batch = first_batch;
+  options.first_stream = (uint64_t)(epoch * t->data->steps_per_epoch * t->options->batch_size +
+                                    comm_rank(t->job->comm) * samples);
+  options.stream_step = (uint64_t)t->options->batch_size;
+  return options;
 }
 
 /* Collective. The steps of one epoch, counted from 0, from the step on which it was left. */
@@ -280,12 +254,7 @@ static Status run_epoch(Course *course, int64_t epoch, int64_t *order)
   const TrainOptions *o = t->options;
   const int64_t per_epoch = t->data->steps_per_epoch;
   const int64_t first = t->state.step;
-  const Augmentation augmentation = {.flips = o->flips,
-                                     .turns = o->turns,
-                                     .scale_least = o->scale_least,
-                                     .scale_most = o->scale_most,
-                                     .brightness = o->brightness,
-                                     .contrast = o->contrast};
+  const Augmentation augmentation = train_augmentation(o);
   Loader *loader = NULL;
   Status status = train_data_order(t->data, o, epoch, comm_rank(t->job->comm),
                                    comm_rank_count(t->job->comm), order);
@@ -326,7 +295,7 @@ static Status run_epochs(Course *course, int64_t *order)
     t->state.step = (epoch + 1) * per_epoch;
     print_epoch(course, epoch + 1);
     const bool last = epoch + 1 == t->options->epochs;
-    if (t->tester != NULL && ((epoch + 1) % t->options->validate_every == 0 || last))
+    if (t->validates && ((epoch + 1) % t->options->validate_every == 0 || last))
       TRY(validate(course, epoch + 1));
     bool stop;
     TRY(ask_for_interrupt(t->job, &stop));
@@ -340,15 +309,14 @@ static Status run_epochs(Course *course, int64_t *order)
   return STATUS_OK;
 }
 
-static Status fill_model(const Trainer *t, Model *model)
+static void fill_model(const Trainer *t, Model *model)
 {
   const ChipSetInfo *info = t->data->info;
   const Checkpoint *state = &t->state;
   const bool best = state->best_epoch > 0;
-  memcpy(model->trained, best ? state->best_trained : state->trained,
-         state->trained_count * sizeof(float));
-  memcpy(model->statistics, best ? state->best_statistics : state->statistics,
-         state->statistic_count * sizeof(float));
+  model_copy_weights(t->parameters, best ? state->best_trained : state->trained,
+                     best ? state->best_statistics : state->statistics, model_parameters(model),
+                     model->trained, model->statistics);
   for (int32_t c = 0; c < t->data->class_count; ++c)
     model->classes[c] = t->data->classes[c];
   for (int32_t b = 0; b < info->band_count; ++b) {
@@ -359,7 +327,6 @@ static Status fill_model(const Trainer *t, Model *model)
   model->tile_size_px = t->data->crop_px;
   model->cell_size_m = info->cell_size_m;
   model->batches_tracked = state->step;
-  return STATUS_OK;
 }
 
 static Status fill_metrics(const Trainer *t, Document *metrics)
@@ -367,10 +334,9 @@ static Status fill_metrics(const Trainer *t, Document *metrics)
   TRY(document_set_int(metrics, "steps", t->state.step));
   TRY(document_set_int(metrics, "training_chips", t->data->split.training_count));
   TRY(document_set_int(metrics, "validation_chips", t->data->split.validation_count));
-  if (t->tester == NULL) return STATUS_OK;
+  if (!t->validates) return STATUS_OK;
   TRY(document_set_int(metrics, "best_epoch", t->state.best_epoch));
-  TRY(document_set_real(metrics, "loss", t->test_loss));
-  return confusion_report(trainer_confusion(t), t->data->names, metrics);
+  return t->kind->report(t, metrics);
 }
 
 static Status fill_provenance(const Trainer *t, Document *provenance)
@@ -391,15 +357,16 @@ static Status fill_provenance(const Trainer *t, Document *provenance)
 
 static Status write_package(const Trainer *t)
 {
-  Model model = {
-      .encoder = (Encoder)t->options->encoder,
-      .bands = t->data->info->band_count,
-      .class_count = t->data->class_count};
+  Model model = {.kind = t->data->kind,
+                 .encoder = (Encoder)t->options->encoder,
+                 .bands = t->data->info->band_count,
+                 .class_count = t->data->class_count};
   Document *metrics = NULL;
   Document *provenance = NULL;
+  t->kind->describe(t, &model);
   TRY(model_allocate(&model));
-  Status status = fill_model(t, &model);
-  if (status == STATUS_OK) status = document_new_object(&metrics);
+  fill_model(t, &model);
+  Status status = document_new_object(&metrics);
   if (status == STATUS_OK) status = document_new_object(&provenance);
   if (status == STATUS_OK) status = fill_metrics(t, metrics);
   if (status == STATUS_OK) status = fill_provenance(t, provenance);
@@ -416,11 +383,11 @@ static Status finish(Course *course)
   Trainer *t = &course->trainer;
   progress_end(&course->progress, t->state.step);
   TRY(trainer_gather(t, t->state.trained, t->state.statistics));
-  if (t->tester != NULL) {
-    TRY(trainer_validate(t, t->state.best_trained, t->state.best_statistics));
+  if (t->validates) {
+    TRY(t->kind->validate(t, t->state.best_trained, t->state.best_statistics));
     log_once(t->job->log,
              "the best weights are those of epoch %lld:", (long long)t->state.best_epoch);
-    print_validation(course, t->state.best_epoch, true);
+    t->kind->print(t, t->state.best_epoch, true);
   }
   TRY(comm_agree(t->job->comm, comm_rank(t->job->comm) == 0 ? write_package(t) : STATUS_OK));
   log_once(t->job->log, "model: %s", t->options->output);

@@ -24,6 +24,68 @@ static bool keeps_background(const TrainOptions *options, const ChipSetInfo *inf
   return options->unlabelled == UNLABELLED_BACKGROUND;
 }
 
+/* What is trained, and whether the chips are for it. */
+static Status choose_kind(const TrainOptions *options, TrainData *data)
+{
+  static const ModelKind usual[] = {[CHIP_SET_CLASSES] = MODEL_UNET,
+                                    [CHIP_SET_INSTANCES] = MODEL_MASK_RCNN,
+                                    [CHIP_SET_BOXES] = MODEL_FASTER_RCNN};
+  const TrainModel wanted = (TrainModel)options->model;
+  const ChipSetKind chips = data->info->kind;
+  data->kind = wanted == TRAIN_AUTO ? usual[chips] : (ModelKind)(wanted - TRAIN_UNET);
+  if (data->kind != MODEL_UNET && chips == CHIP_SET_CLASSES)
+    return status_set(STATUS_MISMATCH,
+                      "%s has classes of pixels and no objects, which a %s is trained on; export "
+                      "it as instances",
+                      options->chips, model_kind_title(data->kind));
+  if (data->kind == MODEL_MASK_RCNN && chips == CHIP_SET_BOXES)
+    return status_set(STATUS_MISMATCH,
+                      "%s has objects without masks, which a Mask R-CNN is trained on; use "
+                      "model=faster_rcnn",
+                      options->chips);
+  if (data->kind == MODEL_UNET && chips == CHIP_SET_BOXES)
+    return status_set(STATUS_MISMATCH,
+                      "%s has boxes, which say nothing of pixels; use "
+                      "model=faster_rcnn",
+                      options->chips);
+  return STATUS_OK;
+}
+
+static Status choose_frozen(const TrainOptions *options, TrainData *data)
+{
+  const bool starts = data->kind != MODEL_UNET && *options->start != '\0';
+  data->frozen_norm =
+      options->frozen_norm == FROZEN_AUTO ? starts : options->frozen_norm == FROZEN_YES;
+  data->frozen_layers =
+      options->frozen_layers < 0 ? (starts ? 2 : 0) : (int32_t)options->frozen_layers;
+  if (options->shared_norm && data->frozen_norm)
+    return status_set(STATUS_BAD_OPTION, "shared_norm and frozen_norm exclude each other");
+  if (data->kind != MODEL_UNET && options->anchor_sizes.count != 0 &&
+      options->anchor_sizes.count != MASK_RCNN_MAPS)
+    return status_set(STATUS_BAD_OPTION, "anchor_sizes has %zu numbers; a detector has %d maps",
+                      options->anchor_sizes.count, (int)MASK_RCNN_MAPS);
+  return STATUS_OK;
+}
+
+/* Classes of objects in the order of their values. */
+static Status map_objects(const TrainOptions *options, TrainData *data)
+{
+  memset(data->index_of_value, LABEL_IGNORE, sizeof data->index_of_value);
+  for (int32_t i = 0; i < data->info->class_count; ++i) {
+    const ClassEntry *entry = &data->info->classes[i].entry;
+    if (entry->value == 0 || is_ignored(options, entry->value)) continue;
+    if (data->class_count == CLASS_COUNT_MOST)
+      return status_set(STATUS_UNSUPPORTED, "%s has more than %d classes", options->chips,
+                        CLASS_COUNT_MOST);
+    data->classes[data->class_count] = *entry;
+    data->names[data->class_count] = data->classes[data->class_count].name;
+    data->class_of_value[entry->value] = (uint16_t)++data->class_count;
+  }
+  if (data->class_count > 0 && data->info->object_count > 0) return STATUS_OK;
+  return status_set(STATUS_MISMATCH, "%s leaves no object to find (see ignore_classes)",
+                    options->chips);
+}
+
 /* Classes of the model in the order of their values; the background, if it is one, is the first. */
 static Status map_classes(const TrainOptions *options, TrainData *data)
 {
@@ -165,7 +227,9 @@ static Status open_local(const TrainOptions *options, TrainData *data)
   data->info = chip_set_info(data->set);
   if (data->info->chip_count < 1)
     return status_set(STATUS_MISMATCH, "%s holds no chips", options->chips);
-  TRY(map_classes(options, data));
+  TRY(choose_kind(options, data));
+  TRY(choose_frozen(options, data));
+  TRY(data->kind == MODEL_UNET ? map_classes(options, data) : map_objects(options, data));
   TRY(weigh_classes(options, data));
   return choose_sizes(options, data);
 }
@@ -192,6 +256,34 @@ void train_data_close(TrainData *data)
   split_free(&data->split);
   chip_set_close(data->set);
   data->set = NULL;
+}
+
+Schedule train_schedule(const TrainOptions *o, const TrainData *data)
+{
+  static const double usual[] = {16.0 / 26, 22.0 / 26};
+  Schedule schedule = {.kind = (ScheduleKind)o->schedule,
+                       .rate = o->learning_rate,
+                       .step_count = o->epochs * data->steps_per_epoch,
+                       .warm_up_steps = o->warm_up_steps,
+                       .cycle_momentum = true};
+  const bool given = o->milestones.count > 0;
+  const size_t count = given ? o->milestones.count : sizeof usual / sizeof *usual;
+  for (size_t i = 0; i < count && i < SCHEDULE_MILESTONES_MOST; ++i) {
+    const double steps = given ? o->milestones.values[i] * (double)data->steps_per_epoch
+                               : usual[i] * (double)schedule.step_count;
+    schedule.milestones[schedule.milestone_count++] = (int64_t)(steps + 0.5);
+  }
+  return schedule;
+}
+
+Augmentation train_augmentation(const TrainOptions *o)
+{
+  return (Augmentation){.flips = o->flips,
+                        .turns = o->turns,
+                        .scale_least = o->scale_least,
+                        .scale_most = o->scale_most,
+                        .brightness = o->brightness,
+                        .contrast = o->contrast};
 }
 
 /* Every chip crops_per_chip times, shuffled; an epoch shorter than a batch goes round again. */

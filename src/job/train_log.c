@@ -56,36 +56,40 @@ static Status fill_step(Document *line, int64_t step, double loss, double rate, 
   return document_set_real(line, "images_per_s", images_per_s);
 }
 
-Status train_log_step(TrainLog *log, int64_t step, double loss, double rate, double images_per_s)
+static Status fill_more(TrainLogMore more, Document *line)
+{
+  return more.fill == NULL ? STATUS_OK : more.fill(more.context, line);
+}
+
+Status train_log_step(TrainLog *log, int64_t step, double loss, double rate, double images_per_s,
+                      TrainLogMore more)
 {
   if (log == NULL) return STATUS_OK;
   Document *line;
   TRY(document_new_object(&line));
   Status status = fill_step(line, step, loss, rate, images_per_s);
+  if (status == STATUS_OK) status = fill_more(more, line);
   if (status == STATUS_OK) status = write_line(log, line);
   document_close(line);
   return status;
 }
 
-static Status fill_validation(Document *line, int64_t epoch, double loss, Confusion confusion,
-                              const char *const *names, bool best)
+static Status fill_validation(Document *line, int64_t epoch, bool best)
 {
   char now[21];
   clock_utc(now);
   TRY(document_set_text(line, "time", now));
   TRY(document_set_int(line, "epoch", epoch));
-  TRY(document_set_real(line, "validation_loss", loss));
-  TRY(document_set_flag(line, "best", best));
-  return confusion_report(confusion, names, line);
+  return document_set_flag(line, "best", best);
 }
 
-Status train_log_validation(TrainLog *log, int64_t epoch, double loss, Confusion confusion,
-                            const char *const *names, bool best)
+Status train_log_validation(TrainLog *log, int64_t epoch, bool best, TrainLogMore more)
 {
   if (log == NULL) return STATUS_OK;
   Document *line;
   TRY(document_new_object(&line));
-  Status status = fill_validation(line, epoch, loss, confusion, names, best);
+  Status status = fill_validation(line, epoch, best);
+  if (status == STATUS_OK) status = fill_more(more, line);
   if (status == STATUS_OK) status = write_line(log, line);
   document_close(line);
   return status;

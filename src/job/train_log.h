@@ -1,6 +1,6 @@
 #pragma once
 
-#include "confusion.h"
+#include "store/document.h"
 
 /* The course of a training as JSON lines, appended to by rank 0. All functions accept NULL (the
  * other ranks) and do nothing. */
@@ -8,6 +8,13 @@ typedef struct TrainLog TrainLog;
 
 Status train_log_open(const char *path, TrainLog **log);
 void train_log_close(TrainLog *log);
-Status train_log_step(TrainLog *log, int64_t step, double loss, double rate, double images_per_s);
-Status train_log_validation(TrainLog *log, int64_t epoch, double loss, Confusion confusion,
-                            const char *const *names, bool best);
+
+/* What a line says besides; fill may be NULL. */
+typedef struct TrainLogMore {
+  Status (*fill)(const void *context, Document *line);
+  const void *context;
+} TrainLogMore;
+
+Status train_log_step(TrainLog *log, int64_t step, double loss, double rate, double images_per_s,
+                      TrainLogMore more);
+Status train_log_validation(TrainLog *log, int64_t epoch, bool best, TrainLogMore more);

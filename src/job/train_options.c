@@ -1,25 +1,33 @@
 #include "train_options.h"
 
 #include "compute.h"
+#include "model_package.h"
 #include "nn/optimizer.h"
 
 #define FIELD(name) offsetof(TrainOptions, name)
 
 static const Option options[] = {
     {"chips", OPTION_TEXT, FIELD(chips), NULL, NULL, 0, 0, NULL,
-     "The chip set that export made: its .h5 file, or a folder of ArcGIS Classified_Tiles."},
+     "The chip set that export made: its .h5 file, or a folder of ArcGIS (Classified_Tiles, "
+     "RCNN_Masks, PASCAL_VOC_rectangles) or COCO."},
     {"output", OPTION_TEXT, FIELD(output), NULL, NULL, 0, 0, NULL,
      "The model package to write (.dlpk): weights, definition, metrics and provenance."},
-    {"encoder", OPTION_CHOICE, FIELD(encoder), "resnet34", NULL, 0, 0, "resnet18|resnet34|resnet50",
-     "The encoder of the U-Net. resnet18 is fastest; resnet50 has the most to say on large data "
-     "sets."},
+    {"model", OPTION_CHOICE, FIELD(model), "auto", NULL, 0, 0, "auto|" MODEL_KIND_CHOICES,
+     "What is trained. A U-Net makes maps of classes; Mask R-CNN finds objects and their outlines, "
+     "Faster R-CNN their boxes. auto: what the chips are for."},
+    {"encoder", OPTION_CHOICE, FIELD(encoder), "resnet34", NULL, 0, 0, ENCODER_CHOICES,
+     "The ResNet that it is built over. resnet18 is fastest; resnet50 and resnet101 have the most "
+     "to say on large data sets."},
     {"start", OPTION_TEXT, FIELD(start), "", NULL, 0, 0, NULL,
      "Weights to start from: a package of quadrat, or a .pth or .safetensors of torchvision or "
      "segmentation_models_pytorch. "
      "Empty: random weights."},
-    {"start_part", OPTION_CHOICE, FIELD(start_part), "auto", NULL, 0, 0, "auto|whole|encoder",
-     "What to take from start: all of it, or the encoder alone. auto: all where bands and classes "
-     "fit, else the encoder."},
+    {"start_part", OPTION_CHOICE, FIELD(start_part), "auto", NULL, 0, 0, "auto|whole|body|encoder",
+     "What to take from start: all of it, all but what tells classes apart, or the encoder alone. "
+     "auto: as much as fits."},
+    {"frozen_layers", OPTION_INT, FIELD(frozen_layers), "-1", NULL, -1, 5, NULL,
+     "Stages of the ResNet, from the image on, that keep the weights they start with: 1 is its "
+     "first convolution, 5 all of it. -1: 2 where a detector starts from weights, else 0."},
     {"epochs", OPTION_INT, FIELD(epochs), "30", NULL, 1, 1000000, NULL,
      "How often each training chip is used, at most."},
     {"batch_size", OPTION_INT, FIELD(batch_size), "8", NULL, 1, 65536, NULL,
@@ -35,7 +43,10 @@ static const Option options[] = {
      "How the learning rate goes over the steps. one_cycle rises for 30 % of them and then falls "
      "to almost nothing."},
     {"warm_up_steps", OPTION_INT, FIELD(warm_up_steps), "0", NULL, 0, 1000000000, NULL,
-     "Steps over which constant and cosine rise from almost 0."},
+     "Steps over which all but one_cycle rise from almost 0."},
+    {"milestones", OPTION_REALS, FIELD(milestones), "", "epochs", 0, 1000000, NULL,
+     "Epochs after which multi_step divides the rate by ten. Empty: after 61.5 % and 84.6 % of all "
+     "(16 and 22 of 26)."},
     {"optimizer", OPTION_CHOICE, FIELD(optimizer), "adamw", NULL, 0, 0, OPTIMIZER_CHOICES,
      "How gradients move weights."},
     {"momentum", OPTION_REAL, FIELD(momentum), "0.9", NULL, 0, 0.9999, NULL,
@@ -75,16 +86,30 @@ static const Option options[] = {
      "How often that is done."},
     {"patience", OPTION_INT, FIELD(patience), "0", NULL, 0, 1000000, NULL,
      "Stops after this many validations without a better result. 0: never."},
-    {"monitor", OPTION_CHOICE, FIELD(monitor), "mean_iou", NULL, 0, 0,
-     "loss|mean_iou|mean_f1|accuracy",
+    {"monitor", OPTION_CHOICE, FIELD(monitor), "auto", NULL, 0, 0,
+     "auto|loss|mean_iou|mean_f1|accuracy|ap|ap50",
      "What is called better; the best epoch's weights become the model. Without validation the "
-     "last do."},
+     "last do. auto: mean_iou of maps, COCO's average precision (ap) of objects, by their masks "
+     "where there are some."},
     {"shared_norm", OPTION_FLAG, FIELD(shared_norm), "no", NULL, 0, 0, NULL,
      "Batch norms take their statistics over all ranks' samples, so that the result does not "
      "depend on the number of ranks; "
      "slower."},
-    {"frozen_norm", OPTION_FLAG, FIELD(frozen_norm), "no", NULL, 0, 0, NULL,
-     "Batch norms keep the statistics that they start with."},
+    {"frozen_norm", OPTION_CHOICE, FIELD(frozen_norm), "auto", NULL, 0, 0, "auto|yes|no",
+     "Batch norms keep the statistics that they start with (in detectors also their weights). "
+     "auto: where a detector starts from weights."},
+    {"norm_eps", OPTION_REAL, FIELD(norm_eps), "-1", NULL, -1, 0.1, NULL,
+     "What a detector's batch norms add to variances. Below 0: 1e-5, or the package's; "
+     "torchvision's weights of whole detectors want 0."},
+    {"anchor_sizes", OPTION_REALS, FIELD(anchor_sizes), "", "px", 1, 65536, NULL,
+     "Sides of the boxes that a detector starts from, one for each of its five maps. Empty: 32, "
+     "64, 128, 256, 512, or the package's."},
+    {"proposals", OPTION_INT, FIELD(proposals), "2000", NULL, 1, 100000, NULL,
+     "Proposals of each map, and in all, that a detector is trained on at most."},
+    {"rpn_batch_size", OPTION_INT, FIELD(rpn_batch_size), "256", NULL, 2, 100000, NULL,
+     "Anchors of each sample that the proposals are learned from."},
+    {"box_batch_size", OPTION_INT, FIELD(box_batch_size), "512", NULL, 4, 100000, NULL,
+     "Proposals of each sample that boxes, classes and masks are learned from."},
     {"seed", OPTION_INT, FIELD(seed), "1", NULL, 0, 9007199254740991, NULL,
      "Everything random follows from it: weights, split, order, augmentation."},
     {"device", OPTION_CHOICE, FIELD(device), "auto", NULL, 0, 0, DEVICE_CHOICES,

@@ -6,14 +6,25 @@
 #include "base/option.h"
 
 /* The options of train, as their table fills them. */
-typedef enum Monitor { MONITOR_LOSS, MONITOR_MEAN_IOU, MONITOR_MEAN_F1, MONITOR_ACCURACY } Monitor;
+typedef enum TrainModel { TRAIN_AUTO, TRAIN_UNET, TRAIN_MASK_RCNN, TRAIN_FASTER_RCNN } TrainModel;
+typedef enum Monitor {
+  MONITOR_AUTO,
+  MONITOR_LOSS,
+  MONITOR_MEAN_IOU,
+  MONITOR_MEAN_F1,
+  MONITOR_ACCURACY,
+  MONITOR_AP,
+  MONITOR_AP50
+} Monitor;
+typedef enum Frozen { FROZEN_AUTO, FROZEN_YES, FROZEN_NO } Frozen;
 typedef enum Unlabelled { UNLABELLED_AUTO, UNLABELLED_BACKGROUND, UNLABELLED_IGNORE } Unlabelled;
-typedef enum StartPart { START_AUTO, START_WHOLE, START_ENCODER } StartPart;
+typedef enum StartPart { START_AUTO, START_WHOLE, START_BODY, START_ENCODER } StartPart;
 typedef enum Resume { RESUME_AUTO, RESUME_YES, RESUME_NO } Resume;
 
 typedef struct TrainOptions {
   const char *chips;
   const char *output;
+  int32_t model;
   int32_t encoder;
   const char *start;
   int32_t start_part;
@@ -24,6 +35,7 @@ typedef struct TrainOptions {
   double learning_rate;
   int32_t schedule;
   int64_t warm_up_steps;
+  OptionReals milestones;
   int32_t optimizer;
   double momentum;
   double weight_decay;
@@ -43,7 +55,13 @@ typedef struct TrainOptions {
   int64_t patience;
   int32_t monitor;
   bool shared_norm;
-  bool frozen_norm;
+  int32_t frozen_norm;
+  int64_t frozen_layers;
+  double norm_eps;
+  OptionReals anchor_sizes;
+  int64_t proposals;
+  int64_t rpn_batch_size;
+  int64_t box_batch_size;
   int64_t seed;
   int32_t device;
   int32_t precision;

@@ -1,73 +1,115 @@
 #pragma once
 
+#include "chip/augment.h"
 #include "chip/loader.h"
 #include "comm/gradients.h"
-#include "confusion.h"
+#include "model_package.h"
 #include "nn/checkpoint.h"
-#include "nn/network.h"
 #include "nn/optimizer.h"
 #include "op/backend.h"
 #include "train_data.h"
 
-/* A batch on its way to a network, in device memory. */
-typedef struct Feed {
-  int32_t samples, size_px, bands;
-  float *images; /* samples x size x size x bands, as loaded */
-  uint8_t *valid;
-  uint8_t *labels;
-  void *scratch; /* of the loss */
-} Feed;
-
 enum { LOSS_RING = 64 };
 
-/* A training on one rank: network, optimiser and what they share with the other ranks. */
-typedef struct Trainer {
+typedef struct Trainer Trainer;
+
+/* What of a training depends on the network: U-Nets (trainer_unet.c), and Mask R-CNN and Faster
+ * R-CNN (trainer_detector.c). own is theirs. */
+typedef struct TrainerKind {
+  /* Local. Graphs; sets parameters and sums_count, and own. */
+  Status (*build)(Trainer *trainer);
+  /* Local. Networks, bound to the optimiser, and their device memory. */
+  Status (*open)(Trainer *trainer);
+  void (*close)(Trainer *trainer); /* own may be NULL */
+
+  /* Local. Adds to the loader's options what this network wants besides the image. */
+  void (*ask)(const Trainer *trainer, const Augmentation *augmentation, LoaderOptions *loader);
+  /* Collective. From a batch to gradients, which are clear before; leaves the sums of its losses,
+   * over all ranks, in device_sums. */
+  Status (*learn)(Trainer *trainer, const LoadedBatch *batch);
+  /* On the host, from such sums: the loss, and what it is made of into a line of the log. */
+  double (*loss)(const Trainer *trainer, const float *sums);
+  Status (*report_parts)(const Trainer *trainer, const float *sums, Document *line);
+
+  /* Collective. Tests weights (host memory) on the validation chips; the scores below are those of
+   * the last test, the same on all ranks. */
+  Status (*validate)(Trainer *trainer, const float *trained, const float *statistics);
+  double (*metric)(const Trainer *trainer); /* by the option monitor; more is better */
+  void (*print)(const Trainer *trainer, int64_t epoch, bool best);
+  Status (*report)(const Trainer *trainer, Document *object);
+  /* Local. Sets what is this network's own in a model whose weights follow. */
+  void (*describe)(const Trainer *trainer, Model *model);
+} TrainerKind;
+
+extern const TrainerKind trainer_unet;
+extern const TrainerKind trainer_detector;
+
+/* A training on one rank: parameters, optimiser and what they share with the other ranks. */
+struct Trainer {
   const Job *job;
   const TrainOptions *options;
   const TrainData *data;
   Device *device;
   const Backend *backend;
   Element element;
-  Graph *graph;
+  const TrainerKind *kind;
+  void *own;
+  const ParameterList *parameters;
   Optimizer *optimizer;
   Gradients *gradients;
-  Network *network; /* trains */
-  Network *tester;  /* validates, with folded norms */
-  Feed feed, test_feed;
-  SegmentationLoss loss;
+  bool validates;
+  int64_t step;           /* at work */
+  ModelDetector detector; /* of detectors, also from the package that training goes on from */
   double means[NORMALIZE_CHANNELS_MOST],
       standard_deviations[NORMALIZE_CHANNELS_MOST]; /* of the bands, in the raster's values */
 
-  float *device_means, *device_inverse_stds, *device_class_weights;
+  float *device_means, *device_inverse_stds;
   float *device_sums;
-  int64_t *device_counts;
   float *ring; /* host: the sums of the last steps, LOSS_RING x sums_count */
   size_t sums_count;
 
-  Checkpoint state;     /* host copies; statistics of this rank only until they are gathered */
-  uint8_t no_say[4096]; /* LABEL_IGNORE */
-  int64_t *counts;      /* host: the confusion of the last validation */
-  double test_loss;
-} Trainer;
+  Checkpoint state; /* host copies; statistics of this rank only until they are gathered */
+};
 
 /* Collective. Everything ready for the first step: weights initialised or loaded from start. */
 Status trainer_open(const Job *job, const TrainOptions *options, const TrainData *data,
                     Device *device, Trainer *trainer);
 void trainer_close(Trainer *trainer);
 
+/* The loader's options of a batch of samples from chips in an order: what all networks want. */
+LoaderOptions trainer_loader(const Trainer *trainer, const int64_t *order, int64_t batch_count,
+                             int32_t samples, int32_t size_px, const Augmentation *augmentation);
+
 /* Collective. One step on the loader's next batch; its sums go into the ring. */
 Status trainer_step(Trainer *trainer, Loader *loader, int64_t step);
-/* Local. The loss of a step not more than LOSS_RING - 1 steps ago. Waits for the device.
- * Errors: STATUS_DIVERGED if it is no number. */
-Status trainer_loss(Trainer *trainer, int64_t step, double *loss);
+/* Local. The loss of a step not more than LOSS_RING - 1 steps ago, and its sums, borrowed. Waits for
+ * the device. Errors: STATUS_DIVERGED if it is no number. */
+Status trainer_loss(Trainer *trainer, int64_t step, double *loss, const float **sums);
 
 /* Collective. Host copies of the weights; statistics as the mean over the ranks. */
 Status trainer_gather(Trainer *trainer, float *trained, float *mean_statistics);
-/* Collective. Tests weights (host memory) on the validation chips: fills counts and test_loss, the
- * same on all ranks. */
-Status trainer_validate(Trainer *trainer, const float *trained, const float *statistics);
-Confusion trainer_confusion(const Trainer *trainer);
 
 /* Collective. Between the device and a file, by rank 0. */
 Status trainer_save(Trainer *trainer, const char *path, const char *identity);
 Status trainer_restore(Trainer *trainer, const char *path, const char *identity);
+
+/* For the kinds. Device memory, into a pointer of any type. */
+Status trainer_allocate(Device *device, size_t bytes, const char *what, void *pointer);
+
+/* A batch of images on its way to a network, in device memory. */
+typedef struct ImageFeed {
+  int32_t samples, size_px;
+  float *images; /* samples x size x size x bands, as loaded */
+  uint8_t *valid;
+} ImageFeed;
+
+Status image_feed_open(const Trainer *trainer, int32_t samples, int32_t size_px, ImageFeed *feed);
+void image_feed_close(const Trainer *trainer, ImageFeed *feed);
+/* Local. Uploads a batch and writes it, normalised, to a network's input. */
+void image_feed_run(const Trainer *trainer, ImageFeed *feed, const LoadedBatch *batch,
+                    Shape input_shape, void *input);
+
+/* Validation chips of this rank, every rank_count-th, filled up with the first one to whole
+ * batches; the caller frees order. */
+Status trainer_test_order(const Trainer *trainer, int32_t samples, int64_t **order,
+                          int64_t *chip_count, int64_t *batch_count);

@@ -27,7 +27,7 @@ static Value decoder_block(Graph *graph, Value x, Value skip, int32_t index)
 static Status build(Unet unet, Graph *graph)
 {
   Value features[RESNET_FEATURES];
-  const ResnetTraining training = {.trained_layers = 5, .norm_eps = 1e-5F};
+  const ResnetTraining training = {.trained_layers = 5 - unet.frozen_layers, .norm_eps = 1e-5F};
   resnet_build(graph, unet.encoder, training, graph_input(graph), "encoder.", features);
   Value x = features[4];
   for (int32_t i = 0; i < 5; ++i)

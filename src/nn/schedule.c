@@ -25,6 +25,21 @@ static double cycle(const Schedule *s, int64_t step, double first, double peak, 
   return falling > 0 ? half_cosine(peak, last, clamped((position - rising) / falling)) : peak;
 }
 
+static double multi_step(const Schedule *s, int64_t step)
+{
+  double rate = s->rate;
+  for (int32_t i = 0; i < s->milestone_count; ++i)
+    if (step >= s->milestones[i]) rate /= 10;
+  return rate;
+}
+
+static double poly(const Schedule *s, int64_t step)
+{
+  const double length = (double)(s->step_count - s->warm_up_steps);
+  const double done = length > 0 ? clamped((double)(step - s->warm_up_steps) / length) : 0;
+  return s->rate * pow(1 - done, 0.9);
+}
+
 static double cosine(const Schedule *s, int64_t step)
 {
   const double length = (double)(s->step_count - s->warm_up_steps);
@@ -37,7 +52,14 @@ double schedule_rate(const Schedule *s, int64_t step)
   if (s->kind == SCHEDULE_ONE_CYCLE)
     return cycle(s, step, s->rate / 25, s->rate, s->rate / 25 / 1e4);
   if (step < s->warm_up_steps) return s->rate * (double)(step + 1) / (double)s->warm_up_steps;
-  return s->kind == SCHEDULE_COSINE ? cosine(s, step) : s->rate;
+  switch (s->kind) {
+  case SCHEDULE_COSINE: return cosine(s, step);
+  case SCHEDULE_MULTI_STEP: return multi_step(s, step);
+  case SCHEDULE_POLY: return poly(s, step);
+  case SCHEDULE_CONSTANT:
+  case SCHEDULE_ONE_CYCLE: break;
+  }
+  return s->rate;
 }
 
 double schedule_momentum(const Schedule *s, int64_t step, double momentum)

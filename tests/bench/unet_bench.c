@@ -73,7 +73,7 @@ static const char *value_of(int count, char **arguments, const char *name, const
 
 static Encoder encoder_of(const char *name)
 {
-  for (Encoder encoder = ENCODER_RESNET18; encoder <= ENCODER_RESNET50; ++encoder)
+  for (Encoder encoder = ENCODER_RESNET18; encoder <= ENCODER_RESNET101; ++encoder)
     if (strcmp(encoder_name(encoder), name) == 0) return encoder;
   check(status_set(STATUS_BAD_OPTION, "no encoder “%s”", name));
   return ENCODER_RESNET18;
@@ -250,7 +250,9 @@ static void open_bench(Bench *b)
   const bool training = strcmp(b->arguments.mode, "train") == 0;
   check(device_open(-1, &b->device));
   b->backend = backend_of(b->device);
-  check(unet_build((Unet){encoder_of(b->arguments.encoder), BANDS, CLASSES}, &b->graph));
+  check(unet_build(
+      (Unet){.encoder = encoder_of(b->arguments.encoder), .bands = BANDS, .classes = CLASSES},
+      &b->graph));
   int batch = b->arguments.batch;
   if (batch == 0) batch = training ? 8 : best_batch(b);
   open_network(b, batch, training);

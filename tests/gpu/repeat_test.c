@@ -35,8 +35,9 @@ static void expect_same_gradients(Element element)
   UnetTrial *trials[2];
   const float *gradients[2];
   for (int i = 0; i < 2; ++i) {
-    trials[i] = unet_trial_open(gpu(), (Unet){ENCODER_RESNET34, 3, 2}, batch, true, formula_fill,
-                                class_weights);
+    trials[i] =
+        unet_trial_open(gpu(), (Unet){.encoder = ENCODER_RESNET34, .bands = 3, .classes = 2}, batch,
+                        true, formula_fill, class_weights);
     unet_trial_feed(trials[i], "repeat");
     gradients[i] = gradients_of(trials[i]);
   }

@@ -79,8 +79,8 @@ static void expect_curve(const TestBackend *on, const Recipe *recipe, Element el
   const double *expected =
       golden_find(golden, "%s.%s", recipe->name, element_name(element))->values;
   const Shape batch = image_shape(2, 128, 128, 3, element);
-  UnetTrial *t = unet_trial_open(on, (Unet){ENCODER_RESNET18, 3, 2}, batch, true,
-                                 formula_fill_initial, class_weights);
+  UnetTrial *t = unet_trial_open(on, (Unet){.encoder = ENCODER_RESNET18, .bands = 3, .classes = 2},
+                                 batch, true, formula_fill_initial, class_weights);
   Optimizer *optimizer;
   CHECK_OK(optimizer_open(graph_parameters(t->graph), on->device, recipe->options, &optimizer));
   CHECK_OK(optimizer_upload(optimizer, t->trained, t->statistics, NULL));

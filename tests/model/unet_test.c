@@ -75,7 +75,7 @@ static void expect_names(Encoder encoder)
   Graph *graph;
   GoldenName golden;
   int32_t count = 0;
-  CHECK_OK(unet_build((Unet){encoder, 3, 2}, &graph));
+  CHECK_OK(unet_build((Unet){.encoder = encoder, .bands = 3, .classes = 2}, &graph));
   const ParameterList *list = graph_parameters(graph);
   snprintf(path, sizeof path, "%s/unet_%s.names", GOLDEN_FOLDER, encoder_name(encoder));
   FILE *file = fopen(path, "r");
@@ -146,8 +146,9 @@ static UnetTrial *open_trial(const TestBackend *on, Case c, const Golden *golden
   const double *spec = golden_find(golden, "spec")->values;
   const Shape batch =
       image_shape((int32_t)spec[2], (int32_t)spec[3], (int32_t)spec[4], c.bands, element);
-  UnetTrial *trial = unet_trial_open(on, (Unet){c.encoder, c.bands, c.classes}, batch, training,
-                                     formula_fill, golden_find(golden, "class_weights")->values);
+  UnetTrial *trial =
+      unet_trial_open(on, (Unet){.encoder = c.encoder, .bands = c.bands, .classes = c.classes},
+                      batch, training, formula_fill, golden_find(golden, "class_weights")->values);
   unet_trial_feed(trial, "unet");
   return trial;
 }
@@ -261,7 +262,7 @@ static void sides_that_are_no_multiple_of_32_are_refused(void **state)
 {
   Graph *graph;
   Network *network;
-  CHECK_OK(unet_build((Unet){ENCODER_RESNET18, 3, 2}, &graph));
+  CHECK_OK(unet_build((Unet){.encoder = ENCODER_RESNET18, .bands = 3, .classes = 2}, &graph));
   assert_int_equal(graph_size_multiple(graph), 32);
   const NetworkOptions options = {.element = ELEMENT_F32, .images = 1, .height = 64, .width = 48};
   CHECK_FAILS(STATUS_BAD_SHAPE, "multiples of 32 px",
