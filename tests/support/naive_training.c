@@ -25,6 +25,11 @@ static void encoded(const float *reference, const float *box, const double *weig
   }
 }
 
+static bool counts(const BoxHead *head, int32_t of_class)
+{
+  return of_class >= 0 && of_class < head->class_count;
+}
+
 static double bce(double logit, double target)
 {
   return fmax(logit, 0.0) - logit * target + log1p(exp(-fabs(logit)));
@@ -39,7 +44,7 @@ static double smooth_l1(double difference)
 
 static double smooth_l1_by_difference(double difference)
 {
-  return fmax(-1.0, fmin(1.0, difference * 9.0));
+  return isnan(difference) ? difference : fmax(-1.0, fmin(1.0, difference * 9.0));
 }
 
 /* Visits the anchors of an image in their order. */
@@ -360,7 +365,7 @@ void naive_box_loss_sums(Device *device, const BoxHead *head, const void *logits
 {
   double totals[BOX_SUMS] = {0};
   for (int64_t row = 0; row < head->logits.images; ++row) {
-    if (classes[row] < 0) continue;
+    if (!counts(head, classes[row])) continue;
     totals[0] += minus_log_p(head, logits, row, classes[row]);
     totals[2] += 1.0;
     totals[3] += classes[row] > 0 ? 1.0 : 0.0;
@@ -382,14 +387,14 @@ void naive_box_loss_backward(Device *device, const BoxHead *head, const void *lo
   for (int64_t row = 0; row < head->logits.images; ++row) {
     for (int32_t c = 0; c < head->logits.channels; ++c) {
       const double slope =
-          classes[row] < 0 || c >= head->class_count
+          !counts(head, classes[row]) || c >= head->class_count
               ? 0.0
               : share * (exp(-minus_log_p(head, logits, row, c)) - (c == classes[row] ? 1.0 : 0.0));
       naive_set(dlogits, head->logits.element, row * head->logits.channels + c, slope);
     }
     for (int32_t c = 0; c < head->deltas.channels; ++c) {
       const int64_t at = row * head->deltas.channels + c;
-      const bool own = classes[row] > 0 && c / 4 == classes[row];
+      const bool own = counts(head, classes[row]) && classes[row] > 0 && c / 4 == classes[row];
       const double difference =
           own ? naive_get(deltas, head->deltas.element, at) - (double)targets[4 * row + c % 4]
               : 0.0;

@@ -3,8 +3,14 @@
 
 #include "detection_loss_element.h"
 
-/* The blocks' number depends on nothing, so that sums are the same on every GPU. */
-enum { LOSS_BLOCKS = 256 };
+/* The number of blocks depends on the shape alone, so that sums are the same on every GPU. */
+enum { LOSS_BLOCKS_MOST = 64 };
+
+static inline unsigned loss_blocks(const Rpn *rpn)
+{
+  const unsigned blocks = blocks_for(rpn->images * rpn_anchor_count(rpn));
+  return blocks < LOSS_BLOCKS_MOST ? blocks : (unsigned)LOSS_BLOCKS_MOST;
+}
 
 __global__ void rpn_sample_kernel(int64_t anchors, RpnSampling sampling, SampleKeys keys,
                                   const int32_t *matches, uint8_t *sampled)
@@ -51,7 +57,7 @@ __global__ void rpn_loss_sums_kernel(const __grid_constant__ Rpn rpn,
   __shared__ float room[THREADS];
   float sums[RPN_SUMS] = {0.0F, 0.0F, 0.0F};
   const int64_t all = rpn.images * in.anchors;
-  for (int64_t i = thread_index(); i < all; i += (int64_t)LOSS_BLOCKS * THREADS) {
+  for (int64_t i = thread_index(); i < all; i += (int64_t)gridDim.x * THREADS) {
     if (in.sampled[i] == 0) continue;
     const int32_t image = (int32_t)(i / in.anchors);
     const int32_t match = in.matches[i];
@@ -115,7 +121,7 @@ void rpn_sample_cuda(Device *device, const Rpn *rpn, RpnSampling sampling, Sampl
 
 size_t rpn_loss_scratch_bytes_cuda(const Rpn *rpn)
 {
-  return LOSS_BLOCKS * RPN_SUMS * sizeof(float);
+  return loss_blocks(rpn) * RPN_SUMS * sizeof(float);
 }
 
 void rpn_loss_sums_cuda(Device *device, const Rpn *rpn, const RpnMaps *maps, const Truth *truth,
@@ -123,10 +129,10 @@ void rpn_loss_sums_cuda(Device *device, const Rpn *rpn, const RpnMaps *maps, con
 {
   const RpnTruth in = {*truth, matches, sampled, rpn_anchor_count(rpn)};
   BY_ELEMENT(rpn->element, T,
-             LAUNCH(device, rpn_loss_sums_kernel<T>, LOSS_BLOCKS, THREADS, *rpn, *maps, in,
+             LAUNCH(device, rpn_loss_sums_kernel<T>, loss_blocks(rpn), THREADS, *rpn, *maps, in,
                     (float *)scratch));
-  LAUNCH(device, block_totals_kernel<float>, 1, THREADS, (int32_t)LOSS_BLOCKS, (int32_t)RPN_SUMS,
-         (const float *)scratch, sums);
+  LAUNCH(device, block_totals_kernel<float>, 1, THREADS, (int32_t)loss_blocks(rpn),
+         (int32_t)RPN_SUMS, (const float *)scratch, sums);
 }
 
 void rpn_loss_backward_cuda(Device *device, const Rpn *rpn, const RpnMaps *maps, const Truth *truth,
