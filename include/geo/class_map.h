@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/status.h"
 #include "geo/class_table.h"
 #include "geo/grid.h"
@@ -35,3 +36,7 @@ Status class_map_write(ClassMap *map, Window window, const void *values);
 Status class_map_finish(ClassMap *map);
 /* Accepts NULL; removes all traces of a map that was not finished. */
 void class_map_close(ClassMap *map);
+
+/* The classes that a map's attribute table or category names tell, sorted by value, in the arena;
+ * none where it tells nothing. Pixels are not looked at. */
+Status class_map_names(const char *path, Arena *arena, const ClassEntry **entries, int32_t *count);

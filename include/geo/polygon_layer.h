@@ -54,6 +54,9 @@ Status polygon_layer_open(const char *path, const PolygonLayerOptions *options,
                           PolygonLayer **layer);
 void polygon_layer_close(PolygonLayer *layer); /* accepts NULL */
 
+/* Whether a path holds layers of features; else a raster. Errors: STATUS_IO, STATUS_BAD_INPUT. */
+Status polygon_layer_probe(const char *path, bool *has_features);
+
 PolygonLayerCounts polygon_layer_counts(const PolygonLayer *layer);
 const char *polygon_layer_crs(const PolygonLayer *layer); /* WKT, "" where unknown */
 /* Names of the fields, "" where there is none. */

@@ -37,6 +37,8 @@ enum { DOCUMENT_DEPTH_MAX = 128, DOCUMENT_BYTES_MAX = 32 << 20 };
  * column. */
 Status document_parse(const char *text, size_t byte_count, const char *name, Document **document);
 Status document_read(const char *path, Document **document); /* also STATUS_IO */
+/* The same for data rather than descriptions: up to bytes_max. A tree takes ten times its text. */
+Status document_read_large(const char *path, int64_t bytes_max, Document **document);
 Status document_new_object(Document **document);
 Status document_new_list(Document **document);
 Status document_copy(const Document *document, Document **copy);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "geo/class_map.h"
 #include "geo/grid.h"
 #include "label_raster.h"
 
@@ -116,13 +117,46 @@ static Status from_pixels(LabelRaster *labels, GDALColorTableH palette, LabelCla
   return status;
 }
 
+static Status named_classes(GDALRasterBandH band, LabelClasses *classes)
+{
+  GDALRasterAttributeTableH table = GDALGetDefaultRAT(band);
+  char **names = GDALGetRasterCategoryNames(band);
+  if (table != NULL) TRY(from_table(table, classes));
+  if (classes->count > 0 || names == NULL) return STATUS_OK;
+  return from_categories(names, GDALGetRasterColorTable(band), classes);
+}
+
 Status label_raster_classes(LabelRaster *labels, LabelClasses *classes)
 {
-  GDALRasterAttributeTableH table = GDALGetDefaultRAT(labels->band);
-  GDALColorTableH palette = GDALGetRasterColorTable(labels->band);
-  char **names = GDALGetRasterCategoryNames(labels->band);
-  if (table != NULL) TRY(from_table(table, classes));
-  if (classes->count == 0 && names != NULL) TRY(from_categories(names, palette, classes));
-  if (classes->count == 0) TRY(from_pixels(labels, palette, classes));
+  TRY(named_classes(labels->band, classes));
+  if (classes->count > 0) return STATUS_OK;
+  return from_pixels(labels, GDALGetRasterColorTable(labels->band), classes);
+}
+
+static Status copy_classes(const LabelClasses *classes, Arena *arena, const ClassEntry **entries)
+{
+  void *memory;
+  TRY(arena_allocate(arena, ((size_t)classes->count + 1) * sizeof(ClassEntry), &memory));
+  if (classes->count > 0)
+    memcpy(memory, classes->entries, (size_t)classes->count * sizeof(ClassEntry));
+  *entries = memory;
   return STATUS_OK;
+}
+
+Status class_map_names(const char *path, Arena *arena, const ClassEntry **entries, int32_t *count)
+{
+  GdalWatch watch;
+  LabelClasses classes = {.count = 0};
+  gdal_watch_begin(&watch);
+  GDALDatasetH dataset = GDALOpenEx(path, GDAL_OF_RASTER | GDAL_OF_VERBOSE_ERROR, NULL, NULL, NULL);
+  gdal_watch_end(&watch);
+  if (dataset == NULL) return gdal_open_failed(path, "a class map", &watch);
+  Status status = STATUS_OK;
+  if (GDALGetRasterCount(dataset) > 0)
+    status = named_classes(GDALGetRasterBand(dataset, 1), &classes);
+  if (status == STATUS_OK) status = copy_classes(&classes, arena, entries);
+  *count = classes.count;
+  label_classes_free(&classes);
+  GDALClose(dataset);
+  return status;
 }

@@ -245,6 +245,20 @@ void polygon_layer_close(PolygonLayer *layer)
   memory_free(layer);
 }
 
+Status polygon_layer_probe(const char *path, bool *has_features)
+{
+  GdalWatch watch;
+  gdal_watch_begin(&watch);
+  GDALDatasetH dataset =
+      GDALOpenEx(path, GDAL_OF_VECTOR | GDAL_OF_RASTER | GDAL_OF_READONLY | GDAL_OF_VERBOSE_ERROR,
+                 NULL, NULL, NULL);
+  gdal_watch_end(&watch);
+  if (dataset == NULL) return gdal_open_failed(path, "features or a raster", &watch);
+  *has_features = GDALDatasetGetLayerCount(dataset) > 0;
+  GDALClose(dataset);
+  return STATUS_OK;
+}
+
 PolygonLayerCounts polygon_layer_counts(const PolygonLayer *layer)
 {
   return layer->counts;

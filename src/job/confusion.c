@@ -33,6 +33,18 @@ double confusion_accuracy(Confusion confusion)
   return ratio(right, all);
 }
 
+double confusion_kappa(Confusion confusion)
+{
+  double by_chance = 0, all = 0;
+  for (int32_t c = 0; c < confusion.class_count; ++c) {
+    const ClassScore score = confusion_score(confusion, c);
+    by_chance += (double)score.label_count * (double)score.prediction_count;
+    all += (double)score.label_count;
+  }
+  by_chance /= all * all;
+  return (confusion_accuracy(confusion) - by_chance) / (1 - by_chance);
+}
+
 static double mean_of(Confusion confusion, int32_t first, double (*score_of)(ClassScore))
 {
   double sum = 0;

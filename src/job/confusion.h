@@ -24,6 +24,8 @@ typedef struct ClassScore {
 ClassScore confusion_score(Confusion confusion, int32_t class_index);
 /* Share of pixels that are right; 0 for none. */
 double confusion_accuracy(Confusion confusion);
+/* Cohen's kappa: how much better than chance; NaN where chance is always right, or for none. */
+double confusion_kappa(Confusion confusion);
 /* Mean over the classes that occur in labels or predictions; first: the class to begin with (1
  * leaves out the background). */
 double confusion_mean_iou(Confusion confusion, int32_t first);

@@ -9,7 +9,7 @@
 /* Fine columns and rows in a pixel. */
 static const double fine_per_px = 5;
 static const double corner_most_px = 1e6;
-static const double outline_most_px = 1e8; /* a second or two */
+static const double outline_most_px = 1e7; /* a second's work */
 
 /* A corner or a point of the outline, in fine columns and rows. */
 typedef struct FinePoint {

@@ -1,3 +1,4 @@
+#include "accuracy.h"
 #include "classify.h"
 #include "export.h"
 #include "job/job.h"
@@ -6,7 +7,8 @@
 
 const Tool *const *job_tools(size_t *count)
 {
-  static const Tool *const tools[] = {&export_tool, &train_tool, &classify_tool, &nms_tool};
+  static const Tool *const tools[] = {&export_tool, &train_tool, &classify_tool, &nms_tool,
+                                      &accuracy_tool};
   *count = sizeof tools / sizeof *tools;
   return tools;
 }

@@ -32,12 +32,15 @@ static Status check_depth(const char *text, size_t byte_count, const char *name)
   return STATUS_OK;
 }
 
-Status document_parse(const char *text, size_t byte_count, const char *name, Document **document)
+static Status too_large(const char *name, int64_t byte_count, int64_t bytes_max)
+{
+  return status_set(STATUS_BAD_INPUT, "%s: JSON of %lld bytes; at most %lld are read", name,
+                    (long long)byte_count, (long long)bytes_max);
+}
+
+static Status parse(const char *text, size_t byte_count, const char *name, Document **document)
 {
   *document = NULL;
-  if (byte_count > DOCUMENT_BYTES_MAX)
-    return status_set(STATUS_BAD_INPUT, "%s: JSON of %zu bytes; at most %d are read", name,
-                      byte_count, DOCUMENT_BYTES_MAX);
   if (byte_count >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
     text += 3;
     byte_count -= 3;
@@ -54,27 +57,37 @@ Status document_parse(const char *text, size_t byte_count, const char *name, Doc
   return STATUS_OK;
 }
 
-static Status read_text(const Source *source, Document **document)
+Status document_parse(const char *text, size_t byte_count, const char *name, Document **document)
+{
+  *document = NULL;
+  if (byte_count > DOCUMENT_BYTES_MAX)
+    return too_large(name, (int64_t)byte_count, DOCUMENT_BYTES_MAX);
+  return parse(text, byte_count, name, document);
+}
+
+static Status read_text(const Source *source, int64_t bytes_max, Document **document)
 {
   const int64_t byte_count = source_bytes(source);
-  if (byte_count > DOCUMENT_BYTES_MAX)
-    return status_set(STATUS_BAD_INPUT, "%s: JSON of %lld bytes; at most %d are read",
-                      source_name(source), (long long)byte_count, DOCUMENT_BYTES_MAX);
+  if (byte_count > bytes_max) return too_large(source_name(source), byte_count, bytes_max);
   void *text;
   TRY(memory_allocate((size_t)byte_count, 1, source_name(source), &text));
   Status status = source_read(source, 0, text, (size_t)byte_count);
-  if (status == STATUS_OK)
-    status = document_parse(text, (size_t)byte_count, source_name(source), document);
+  if (status == STATUS_OK) status = parse(text, (size_t)byte_count, source_name(source), document);
   memory_free(text);
   return status;
 }
 
 Status document_read(const char *path, Document **document)
 {
+  return document_read_large(path, DOCUMENT_BYTES_MAX, document);
+}
+
+Status document_read_large(const char *path, int64_t bytes_max, Document **document)
+{
   Source *source;
   *document = NULL;
   TRY(source_open_file(path, &source));
-  const Status status = read_text(source, document);
+  const Status status = read_text(source, bytes_max, document);
   source_close(source);
   return status;
 }
