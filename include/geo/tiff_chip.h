@@ -6,7 +6,7 @@
 #include "geo/grid.h"
 #include "geo/pixel.h"
 
-/* Small images in files of their own: the chips and labels of ArcGIS' Classified_Tiles. */
+/* Small images in files of their own: the chips and labels of ArcGIS' folders. */
 typedef struct ChipImage {
   PixelType type;
   int32_t width_px;
@@ -25,3 +25,7 @@ Status tiff_chip_write(const char *path, const Grid *grid, const ChipImage *chip
  * pixel.h lacks). */
 Status chip_image_read(const char *path, ChipImage *chip);
 void chip_image_free(ChipImage *chip); /* accepts an empty one */
+
+/* The first band of a label whose values tell objects apart, of 8, 16 or 32 bits, height x width;
+ * values below 0 become 0. ids is freed by memory_free. Errors as chip_image_read. */
+Status chip_ids_read(const char *path, int32_t *width_px, int32_t *height_px, uint32_t **ids);

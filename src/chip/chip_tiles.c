@@ -1,4 +1,4 @@
-/* Reads the folder that ArcGIS calls Classified_Tiles. */
+/* Reads the folders: Classified_Tiles, and those with objects. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -6,16 +6,20 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/output.h"
+#include "base/path.h"
 #include "chip/chip_statistics.h"
 #include "chip_set_form.h"
 #include "geo/raster.h"
 #include "geo/tiff_chip.h"
+#include "tile_labels.h"
 #include "tile_map.h"
 #include "tile_place.h"
 #include "tile_tables.h"
 
 typedef struct ChipTiles {
-  TilePair *pairs; /* one per chip */
+  TilePair *pairs;   /* one per chip */
+  TileLabels labels; /* of sets with objects */
 } ChipTiles;
 
 static Status read_first(ChipSet *set, const char *path)
@@ -165,11 +169,30 @@ static void find_valid(const ChipSetInfo *info, void *image, uint8_t *valid, uin
   }
 }
 
+static Status read_tile_objects(ChipSet *set, int64_t chip, ChipObjects *objects)
+{
+  const ChipTiles *tiles = set->source;
+  TileLeftOut left_out = {0};
+  return tile_labels_read(&tiles->labels, chip, objects, &left_out);
+}
+
+static Status paint_labels(ChipSet *set, int64_t chip, uint16_t *labels)
+{
+  ChipObjects objects = {0};
+  const Status status = read_tile_objects(set, chip, &objects);
+  if (status == STATUS_OK)
+    tile_labels_paint(&objects, set->info.width_px, set->info.height_px, labels);
+  chip_objects_free(&objects);
+  return status;
+}
+
 static Status read_chip(ChipSet *set, int64_t chip, void *image, uint8_t *valid, uint16_t *labels)
 {
-  const TilePair *pair = &((const ChipTiles *)set->source)->pairs[chip];
+  const ChipTiles *tiles = set->source;
+  const TilePair *pair = &tiles->pairs[chip];
   TRY(read_image(set, pair->image, image));
-  TRY(read_labels(set, pair->label, labels));
+  TRY(tiles->labels.kind == TILE_LABELS_CLASSES ? read_labels(set, pair->label, labels)
+                                                : paint_labels(set, chip, labels));
   find_valid(&set->info, image, valid, labels);
   return STATUS_OK;
 }
@@ -254,6 +277,7 @@ static Status take_classes(ChipSet *set, const TileTables *tables, const Countin
 static Status count_anew(ChipSet *set, const TileTables *tables, Arena *scratch)
 {
   Counting counting;
+  const ChipTiles *tiles = set->source;
   TRY(allocate_counting(scratch, &set->info, &counting));
   TRY(count_chips(set, &counting));
   for (int32_t i = 0; i < set->info.band_count; ++i) {
@@ -264,23 +288,72 @@ static Status count_anew(ChipSet *set, const TileTables *tables, Arena *scratch)
     band->standard_deviation = band_sum_standard_deviation(&counting.bands[i]);
     band->pixel_count = (int64_t)counting.bands[i].count;
   }
+  if (tiles->labels.kind != TILE_LABELS_CLASSES) return STATUS_OK;
   return take_classes(set, tables, &counting);
 }
 
 static Status take_statistics(ChipSet *set, const TileTables *tables)
 {
   ChipSetInfo *info = &set->info;
+  const ChipTiles *tiles = set->source;
+  const bool has_objects = tiles->labels.kind != TILE_LABELS_CLASSES;
   Arena *scratch = NULL;
   info->bands = tables->bands;
-  if (tables->has_counts) {
+  if (has_objects || tables->has_counts) {
     info->classes = tables->classes;
     info->class_count = tables->class_count;
-    return STATUS_OK;
   }
+  if (has_objects ? tables->has_bands : tables->has_counts) return STATUS_OK;
   TRY(arena_open(&scratch));
   const Status status = count_anew(set, tables, scratch);
   arena_close(scratch);
   return status;
+}
+
+/* Annotations of COCO, which list the chips too. */
+static Status open_coco(ChipSet *set, const Document *root, TileLabels *labels)
+{
+  CocoSet *coco = &labels->coco;
+  TRY(coco_read_tables(root, set->path, set->arena, coco));
+  set->info.chip_count = coco->image_count;
+  TRY(read_first(set, coco->pairs[0].image));
+  return coco_read_objects(root, set->info.width_px, set->info.height_px, coco);
+}
+
+static Status list_coco(ChipSet *set, ChipTiles *tiles)
+{
+  static const int64_t largest_bytes = (int64_t)1 << 30;
+  char path[OUTPUT_PATH_BYTES];
+  Document *root = NULL;
+  TRY(path_join(set->path, coco_annotations_name(set->path), sizeof path, path));
+  TRY(document_read_large(path, largest_bytes, &root));
+  const Status status = open_coco(set, root, &tiles->labels);
+  document_close(root);
+  tiles->pairs = tiles->labels.coco.pairs;
+  return status_prefix(status, "%s", path);
+}
+
+static Status list_chips(ChipSet *set, ChipTiles *tiles)
+{
+  if (tiles->labels.kind == TILE_LABELS_COCO) return list_coco(set, tiles);
+  TRY(tile_map_read(set->path, set->arena, &tiles->pairs, &set->info.chip_count));
+  return read_first(set, tiles->pairs[0].image);
+}
+
+/* Which classes labels with objects have. */
+static Status name_classes(ChipSet *set, ChipTiles *tiles, TileTables *tables)
+{
+  TileLabels *labels = &tiles->labels;
+  labels->folder = set->path;
+  labels->pairs = tiles->pairs;
+  labels->width_px = set->info.width_px;
+  labels->height_px = set->info.height_px;
+  if (labels->kind == TILE_LABELS_CLASSES) return STATUS_OK;
+  if (labels->kind != TILE_LABELS_COCO)
+    return tile_labels_name(labels, set->info.chip_count, set->arena, tables);
+  tables->classes = labels->coco.classes;
+  tables->class_count = labels->coco.class_count;
+  return STATUS_OK;
 }
 
 static Status open_tiles(ChipSet *set)
@@ -293,21 +366,24 @@ static Status open_tiles(ChipSet *set)
   TRY(arena_allocate(set->arena, sizeof(ChipTiles), &memory));
   ChipTiles *tiles = memory;
   set->source = tiles;
-  TRY(tile_map_read(set->path, set->arena, &tiles->pairs, &info->chip_count));
-  TRY(read_first(set, tiles->pairs[0].image));
+  TRY(tile_labels_detect(set->path, &tiles->labels.kind));
+  TRY(list_chips(set, tiles));
   TRY(tile_tables_read(set->path, set->arena, info->chip_count, info->band_count, &tables));
+  TRY(name_classes(set, tiles, &tables));
   TRY(place_all(set, tiles->pairs, &first, &has_first));
   TRY(take_crs(set, tiles->pairs[0].image, tables.crs_wkt));
   take_cell_size(set, &first, has_first);
   info->unlabelled_is_background = true;
   TRY(take_statistics(set, &tables));
+  if (tiles->labels.kind != TILE_LABELS_CLASSES) TRY(tile_labels_count(&tiles->labels, set));
   info->labels_are_wide = info->classes[info->class_count - 1].entry.value > UINT8_MAX;
   return STATUS_OK;
 }
 
 static void close_tiles(ChipSet *set)
 {
-  (void)set; /* all of it lives in the set's arena */
+  ChipTiles *tiles = set->source;
+  if (tiles != NULL) coco_set_free(&tiles->labels.coco); /* all else lives in the set's arena */
 }
 
-const ChipSetForm chip_tiles_form = {open_tiles, close_tiles, read_chip, NULL};
+const ChipSetForm chip_tiles_form = {open_tiles, close_tiles, read_chip, read_tile_objects};

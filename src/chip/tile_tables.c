@@ -178,7 +178,8 @@ static Status take_statistics(const Document *root, Arena *arena, int64_t chip_c
   TRY(read_class_list(document_child(root, "Classes"), arena, tables));
   if (tables->has_classes) TRY(read_class_counts(root, tables, &classes));
   TRY(document_get_int(root, "NumTiles", &tiles, &present));
-  tables->has_counts = bands && classes && tiles == chip_count;
+  tables->has_bands = bands && tiles == chip_count;
+  tables->has_counts = tables->has_bands && classes;
   return STATUS_OK;
 }
 

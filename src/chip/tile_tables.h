@@ -1,6 +1,6 @@
 #pragma once
 
-/* What the tables of a Classified_Tiles folder say. */
+/* What the tables of a folder of chips say. */
 
 #include "base/arena.h"
 #include "chip/chip_set.h"
@@ -10,6 +10,7 @@ typedef struct TileTables {
   int32_t class_count;
   bool has_classes;
   bool has_counts; /* classes' pixels and chips, and bands: for this number of chips */
+  bool has_bands;  /* bands alone, for this number of chips */
   ChipBand *bands; /* band_count of them, with a name each */
   char *crs_wkt;   /* "" where unknown */
 } TileTables;

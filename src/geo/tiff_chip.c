@@ -136,18 +136,24 @@ static Status read_dataset(const char *path, GDALDatasetH dataset, ChipImage *ch
   return STATUS_OK;
 }
 
-Status chip_image_read(const char *path, ChipImage *chip)
+static Status open_chip(const char *path, GDALDatasetH *dataset)
 {
   /* An empty list of neighbours: GDAL would else list a folder of 100 000 chips for each of them.
    */
   const char *const no_siblings[] = {NULL};
   GdalWatch watch;
-  *chip = (ChipImage){.pixels = NULL};
   gdal_watch_begin(&watch);
-  GDALDatasetH dataset = GDALOpenEx(path, GDAL_OF_RASTER | GDAL_OF_READONLY | GDAL_OF_VERBOSE_ERROR,
-                                    NULL, NULL, no_siblings);
+  *dataset = GDALOpenEx(path, GDAL_OF_RASTER | GDAL_OF_READONLY | GDAL_OF_VERBOSE_ERROR, NULL, NULL,
+                        no_siblings);
   gdal_watch_end(&watch);
-  if (dataset == NULL) return gdal_open_failed(path, "a chip", &watch);
+  return *dataset == NULL ? gdal_open_failed(path, "a chip", &watch) : STATUS_OK;
+}
+
+Status chip_image_read(const char *path, ChipImage *chip)
+{
+  GDALDatasetH dataset;
+  *chip = (ChipImage){.pixels = NULL};
+  TRY(open_chip(path, &dataset));
   const Status status = read_dataset(path, dataset, chip);
   GDALClose(dataset);
   if (status != STATUS_OK) chip_image_free(chip);
@@ -158,4 +164,53 @@ void chip_image_free(ChipImage *chip)
 {
   memory_free(chip->pixels);
   *chip = (ChipImage){.pixels = NULL};
+}
+
+static bool tells_objects(GDALRasterBandH band)
+{
+  switch (GDALGetRasterDataType(band)) {
+  case GDT_Byte:
+  case GDT_UInt16:
+  case GDT_Int16:
+  case GDT_UInt32:
+  case GDT_Int32: return true;
+  default: return false;
+  }
+}
+
+static Status read_ids(const char *path, GDALDatasetH dataset, int32_t *width_px,
+                       int32_t *height_px, uint32_t **ids)
+{
+  GdalWatch watch;
+  void *memory;
+  GDALRasterBandH band = GDALGetRasterBand(dataset, 1);
+  if (band == NULL) return status_set(STATUS_BAD_INPUT, "%s: has no band", path);
+  if (!tells_objects(band))
+    return status_set(STATUS_UNSUPPORTED,
+                      "%s: is %s; masks of objects are whole numbers of 8, 16 or 32 bits", path,
+                      gdal_type_words(band));
+  *width_px = GDALGetRasterXSize(dataset);
+  *height_px = GDALGetRasterYSize(dataset);
+  TRY(memory_allocate((size_t)*width_px * (size_t)*height_px, sizeof **ids, path, &memory));
+  *ids = memory;
+  gdal_watch_begin(&watch);
+  const CPLErr failed = GDALRasterIO(band, GF_Read, 0, 0, *width_px, *height_px, memory, *width_px,
+                                     *height_px, GDT_UInt32, 0, 0);
+  gdal_watch_end(&watch);
+  if (failed == CE_None && !watch.failed) return STATUS_OK;
+  return status_set(STATUS_BAD_INPUT, "%s: is truncated or damaged (%s)", path,
+                    gdal_watch_words(&watch));
+}
+
+Status chip_ids_read(const char *path, int32_t *width_px, int32_t *height_px, uint32_t **ids)
+{
+  GDALDatasetH dataset;
+  *ids = NULL;
+  TRY(open_chip(path, &dataset));
+  const Status status = read_ids(path, dataset, width_px, height_px, ids);
+  GDALClose(dataset);
+  if (status == STATUS_OK) return STATUS_OK;
+  memory_free(*ids);
+  *ids = NULL;
+  return status;
 }
