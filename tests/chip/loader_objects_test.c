@@ -117,10 +117,10 @@ static void a_chip_with_too_many_objects_is_named(void **state)
   LoadedBatch batch;
   options.objects_most = 200;
   CHECK_OK(loader_open(options, &loader));
-  CHECK_OK(loader_next(loader, &batch));
-  CHECK_OK(loader_next(loader, &batch));
-  CHECK_FAILS(STATUS_BAD_SHAPE, "chip 3: its 301 objects are more than the 200",
-              loader_next(loader, &batch));
+  Status status = STATUS_OK; /* it may be told while earlier batches wait */
+  for (int b = 0; b < BATCHES && status == STATUS_OK; ++b)
+    status = loader_next(loader, &batch);
+  CHECK_FAILS(STATUS_BAD_SHAPE, "chip 3: its 301 objects are more than the 200", status);
   loader_close(loader);
   chip_set_close(set);
 }
