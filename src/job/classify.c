@@ -136,7 +136,7 @@ static void close_results(void *context, void *memory)
 static Status allocate_results(const Classification *c, Results *results)
 {
   void *memory;
-  const size_t pixels = (size_t)shape_pixels(c->engine.image);
+  const size_t pixels = (size_t)shape_pixels(c->engine.input.image);
   if (!c->task.blends) {
     TRY(device_allocate_host(c->device, pixels, "classes of tiles", &memory));
     results->classes = memory;

@@ -6,6 +6,7 @@
 #include "model_package.h"
 #include "nn/network.h"
 #include "op/backend.h"
+#include "tile_input.h"
 
 /* The network on this rank's device, for batches of one size: pixels as they were read in, classes
  * and probabilities out. */
@@ -13,13 +14,9 @@ typedef struct ClassifyEngine {
   Device *device;
   const Backend *backend;
   Network *network;
-  Shape image; /* of a batch as it was read */
+  TileInput input;
   int32_t class_count;
-  void *pixels; /* device memory from here on */
-  uint8_t *valid;
-  float *mean;
-  float *inverse_std;
-  uint8_t *classes;
+  uint8_t *classes; /* device memory, as are these */
   float *probabilities;
 } ClassifyEngine;
 
