@@ -313,11 +313,11 @@ static Status take_statistics(ChipSet *set, const TileTables *tables)
 /* Annotations of COCO, which list the chips too. */
 static Status open_coco(ChipSet *set, const Document *root, TileLabels *labels)
 {
-  CocoSet *coco = &labels->coco;
-  TRY(coco_read_tables(root, set->path, set->arena, coco));
+  CocoChips *coco = &labels->coco;
+  TRY(coco_chips_tables(root, set->path, set->arena, coco));
   set->info.chip_count = coco->image_count;
   TRY(read_first(set, coco->pairs[0].image));
-  return coco_read_objects(root, set->info.width_px, set->info.height_px, coco);
+  return coco_chips_objects(root, set->info.width_px, set->info.height_px, coco);
 }
 
 static Status list_coco(ChipSet *set, ChipTiles *tiles)
@@ -383,7 +383,7 @@ static Status open_tiles(ChipSet *set)
 static void close_tiles(ChipSet *set)
 {
   ChipTiles *tiles = set->source;
-  if (tiles != NULL) coco_set_free(&tiles->labels.coco); /* all else lives in the set's arena */
+  if (tiles != NULL) coco_chips_free(&tiles->labels.coco); /* all else lives in the set's arena */
 }
 
 const ChipSetForm chip_tiles_form = {open_tiles, close_tiles, read_chip, read_tile_objects};

@@ -9,7 +9,7 @@
 #include "base/path.h"
 #include "chip/chip_writer.h"
 #include "class_folder.h"
-#include "coco_file.h"
+#include "coco_writer.h"
 #include "store/document.h"
 #include "tile_definition.h"
 
@@ -195,7 +195,7 @@ Status chip_tiles_join(const char *set_folder, const ChipForm *form, const ChipS
   TRY(save_document(&join, "esri_accumulated_stats.json", tile_statistics_build));
   TRY(save_document(&join, "esri_model_definition.emd", tile_definition_build));
   if (form->format == CHIP_FORMAT_COCO)
-    TRY(coco_file_write(set_folder, form, folder, shard_count, counts));
+    TRY(coco_writer_write(set_folder, form, folder, shard_count, counts));
   TRY(write_table(&join, "stats.txt", write_statistics));
   return write_table(&join, "map.txt", write_map);
 }

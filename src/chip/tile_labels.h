@@ -5,7 +5,7 @@
 
 #include "chip_set_form.h"
 #include "class_folder.h"
-#include "coco_read.h"
+#include "coco_chips.h"
 #include "tile_tables.h"
 
 typedef enum TileLabelKind {
@@ -29,7 +29,7 @@ typedef struct TileLabels {
   int32_t width_px, height_px;
   TileName *names; /* by value */
   int32_t name_count;
-  CocoSet coco;
+  CocoChips coco;
 } TileLabels;
 
 /* By what lies in the folder. Errors: STATUS_IO. */

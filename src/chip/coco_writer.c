@@ -1,4 +1,4 @@
-#include "coco_file.h"
+#include "coco_writer.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -216,8 +216,8 @@ static Status write_stream(const char *path, CocoWriting *writing, const char *f
   return status;
 }
 
-Status coco_file_write(const char *set_folder, const ChipForm *form, const char *folder,
-                       int32_t shard_count, const ShardCount *counts)
+Status coco_writer_write(const char *set_folder, const ChipForm *form, const char *folder,
+                         int32_t shard_count, const ShardCount *counts)
 {
   char path[OUTPUT_PATH_BYTES];
   CocoWriting writing = {.form = form};

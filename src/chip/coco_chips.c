@@ -1,4 +1,4 @@
-#include "coco_read.h"
+#include "coco_chips.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -75,7 +75,7 @@ static Status find_picture(const char *folder, const char *name, Arena *arena, T
   return STATUS_OK;
 }
 
-static Status read_images(const Document *root, const char *folder, Arena *arena, CocoSet *set)
+static Status read_images(const Document *root, const char *folder, Arena *arena, CocoChips *set)
 {
   void *pairs;
   const Document *images;
@@ -99,7 +99,7 @@ static int64_t shift_of(const Key *keys, size_t count)
   return find_key(keys, count, 0) == NULL ? 0 : 1;
 }
 
-static Status read_classes(const Document *root, Arena *arena, CocoSet *set)
+static Status read_classes(const Document *root, Arena *arena, CocoChips *set)
 {
   Key *keys;
   void *classes;
@@ -129,7 +129,7 @@ static Status read_classes(const Document *root, Arena *arena, CocoSet *set)
   return STATUS_OK;
 }
 
-Status coco_read_tables(const Document *root, const char *folder, Arena *arena, CocoSet *set)
+Status coco_chips_tables(const Document *root, const char *folder, Arena *arena, CocoChips *set)
 {
   TRY(read_images(root, folder, arena, set));
   return read_classes(root, arena, set);
@@ -137,7 +137,7 @@ Status coco_read_tables(const Document *root, const char *folder, Arena *arena, 
 
 /* What is needed while annotations are turned into objects. */
 typedef struct CocoReading {
-  CocoSet *set;
+  CocoChips *set;
   Arena *scratch;
   int32_t width, height; /* of all pictures */
   Key *images, *categories;
@@ -399,7 +399,7 @@ static Status prepare(CocoReading *r, const Document *root)
   return sort_annotations(r);
 }
 
-Status coco_read_objects(const Document *root, int32_t width_px, int32_t height_px, CocoSet *set)
+Status coco_chips_objects(const Document *root, int32_t width_px, int32_t height_px, CocoChips *set)
 {
   CocoReading reading = {.set = set, .width = width_px, .height = height_px};
   TRY(arena_open(&reading.scratch));
@@ -411,7 +411,7 @@ Status coco_read_objects(const Document *root, int32_t width_px, int32_t height_
   return status;
 }
 
-void coco_set_free(CocoSet *set)
+void coco_chips_free(CocoChips *set)
 {
   object_list_free(&set->objects);
 }
