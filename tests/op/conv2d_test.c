@@ -201,6 +201,28 @@ static double loss(Room *room, const TestBackend *on, Input in)
   return sum;
 }
 
+/* As an average over all of x does; relu keeps it. */
+static void a_nan_reaches_its_own_image_where_the_kernel_covers_all_of_x(void **state)
+{
+  const float x[8] = {1, 2, 3, 4, 5, NAN, 7, 8};
+  const float weight[8] = {1, 1, 1, 1, -1, -1, -1, -1};
+  FOR_EACH_BACKEND(on)
+  FOR_EACH_ELEMENT(element)
+  for (int relu = 0; relu < 2; ++relu) {
+    Room *room = room_open(on);
+    Conv2d conv = plain3x3;
+    conv.kernel_height = conv.kernel_width = 2;
+    conv.pad = 0;
+    conv.out_channels = 2;
+    conv.relu = relu != 0;
+    const Input in = {
+        .conv = conv, .x = image_shape(2, 2, 2, 1, element), .values = x, .weight = weight};
+    expect_floats((Expectation){on, element, "y", 0}, 4, run(room, on, &in).y,
+                  (float[]){10, relu != 0 ? 0 : -10, NAN, NAN});
+    room_close(room);
+  }
+}
+
 static double slope(const TestBackend *on, const Input *in, float *value)
 {
   const float centre = *value;
@@ -311,12 +333,23 @@ typedef struct Case {
 } Case;
 
 static const Case cases[] = {
-    {1, 1, 1, 1, 1, 1, 1, 0, 1, 1},    {2, 5, 7, 3, 64, 7, 2, 3, 1, 1},
-    {2, 9, 11, 64, 64, 3, 1, 1, 1, 1}, {3, 8, 6, 16, 17, 3, 2, 1, 1, 1},
-    {1, 13, 5, 17, 8, 3, 1, 1, 1, 1},  {2, 7, 9, 8, 16, 1, 2, 0, 1, 1},
-    {2, 6, 5, 64, 5, 1, 1, 0, 1, 1},   {1, 10, 12, 5, 3, 3, 1, 2, 2, 1},
-    {2, 6, 7, 16, 32, 3, 1, 1, 1, 4},  {1, 9, 8, 8, 8, 3, 2, 1, 1, 8},
-    {4, 3, 3, 16, 2, 3, 1, 1, 1, 1},   {1, 33, 35, 16, 16, 5, 3, 2, 1, 1},
+    {1, 1, 1, 1, 1, 1, 1, 0, 1, 1},
+    {2, 5, 7, 3, 64, 7, 2, 3, 1, 1},
+    {2, 9, 11, 64, 64, 3, 1, 1, 1, 1},
+    {3, 8, 6, 16, 17, 3, 2, 1, 1, 1},
+    {1, 13, 5, 17, 8, 3, 1, 1, 1, 1},
+    {2, 7, 9, 8, 16, 1, 2, 0, 1, 1},
+    {2, 6, 5, 64, 5, 1, 1, 0, 1, 1},
+    {1, 10, 12, 5, 3, 3, 1, 2, 2, 1},
+    {2, 6, 7, 16, 32, 3, 1, 1, 1, 4},
+    {1, 9, 8, 8, 8, 3, 2, 1, 1, 8},
+    {4, 3, 3, 16, 2, 3, 1, 1, 1, 1},
+    {1, 33, 35, 16, 16, 5, 3, 2, 1, 1},
+    /* The kernel covers all of x: */
+    {9, 7, 7, 16, 24, 7, 1, 0, 1, 1},
+    {20, 1, 1, 40, 7, 1, 1, 0, 1, 1},
+    {3, 3, 3, 17, 5, 3, 2, 0, 1, 1},
+    {33, 2, 2, 64, 300, 2, 1, 0, 1, 1},
 };
 
 static Conv2d conv_of(Case row)
@@ -542,6 +575,7 @@ int main(void)
       cmocka_unit_test(it_is_a_correlation_with_zero_padding),
       cmocka_unit_test(bias_and_residual_come_before_relu),
       cmocka_unit_test(a_nan_reaches_the_windows_that_touch_it),
+      cmocka_unit_test(a_nan_reaches_its_own_image_where_the_kernel_covers_all_of_x),
       cmocka_unit_test(gradients_are_the_slopes_of_forward),
       cmocka_unit_test(values_are_those_of_pytorch),
       cmocka_unit_test(gradients_and_outputs_are_those_of_plain_loops),

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "covering_cpu.h"
 #include "cpu_backend.h"
 #include "onednn.h"
 #include "packed_weights.h"
@@ -11,6 +12,7 @@
 struct Conv2dKernel {
   Device *device;
   Conv2dPlan plan;
+  Covering *covering; /* where the kernel covers all of x: instead of all below; else NULL */
   /* Where they are the faster way, else NULL: instead of forward, and of backward_data. */
   Winograd *winograd;
   Winograd *winograd_data;
@@ -132,6 +134,7 @@ static Status open_data(Conv2dKernel *k, OpBytes *bytes)
 
 static Status fill(Conv2dKernel *k, OpBytes *bytes)
 {
+  if (covering_suits(&k->plan)) return covering_open(k->device, &k->plan, &k->covering, bytes);
   TRY(onednn_open(&k->library));
   if (winograd_suits_forward(&k->plan))
     TRY(open_winograd(k, &k->plan, &k->winograd, bytes));
@@ -163,6 +166,7 @@ Status conv2d_open_cpu(Device *device, const Conv2dPlan *plan, Conv2dKernel **ke
 void conv2d_close_cpu(Conv2dKernel *k)
 {
   if (k == NULL) return;
+  covering_close(k->covering);
   winograd_close(k->winograd);
   winograd_close(k->winograd_data);
   call_close(&k->forward);
@@ -217,6 +221,10 @@ static void pack_backward(Conv2dKernel *k, const float *weight, char *packed)
 
 void conv2d_pack_cpu(Conv2dKernel *k, const float *weight, const float *bias, void *packed)
 {
+  if (k->covering != NULL) {
+    covering_pack(k->covering, weight, bias, packed);
+    return;
+  }
   pack_forward(k, weight, bias, packed);
   if (k->plan.backward && k->plan.dx) pack_backward(k, weight, (char *)packed + k->backward_offset);
 }
@@ -225,6 +233,10 @@ void conv2d_forward_cpu(Conv2dKernel *k, const void *packed, const void *x, cons
                         void *y, void *scratch)
 {
   char *base = (char *)packed;
+  if (k->covering != NULL) {
+    covering_forward(k->covering, packed, x, add, y);
+    return;
+  }
   if (k->winograd != NULL) {
     winograd_forward(k->winograd, packed, x, k->plan.conv.add ? add : NULL, y, scratch);
     return;
@@ -242,6 +254,10 @@ void conv2d_backward_data_cpu(Conv2dKernel *k, const void *packed, const void *d
 {
   char *weights = (char *)packed + k->backward_offset;
   void *gradient = (void *)dy;
+  if (k->covering != NULL) {
+    covering_backward_data(k->covering, packed, dy, dx, write);
+    return;
+  }
   if (k->winograd_data != NULL) {
     winograd_forward(k->winograd_data, weights, dy, write == WRITE_ADD ? dx : NULL, dx, scratch);
     return;
@@ -258,6 +274,10 @@ void conv2d_backward_data_cpu(Conv2dKernel *k, const void *packed, const void *d
 void conv2d_backward_weight_cpu(Conv2dKernel *k, const void *x, const void *dy, float *dweight,
                                 float *dbias, void *scratch)
 {
+  if (k->covering != NULL) {
+    covering_backward_weight(k->covering, x, dy, dweight, dbias, scratch);
+    return;
+  }
   char *base = scratch;
   float *bias = (float *)(void *)(base + k->dbias_offset);
   void *src = (void *)x;

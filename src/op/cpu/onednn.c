@@ -64,8 +64,8 @@ void call_run(const Call *call, const OneDnn *library, Device *device, void *con
   if (status != STATUS_OK) device_fail(device, status);
 }
 
-static Status call_add(Call *call, const OneDnn *library, int argument,
-                       const dnnl_memory_desc_t *description)
+Status call_add(Call *call, const OneDnn *library, int argument,
+                const dnnl_memory_desc_t *description)
 {
   dnnl_memory_t memory;
   TRY_ONEDNN(dnnl_memory_create(&memory, description, library->engine, DNNL_MEMORY_NONE), "memory");
@@ -73,7 +73,7 @@ static Status call_add(Call *call, const OneDnn *library, int argument,
   return STATUS_OK;
 }
 
-static dnnl_data_type_t data_type(Element element)
+dnnl_data_type_t onednn_data_type(Element element)
 {
   return element == ELEMENT_BF16 ? dnnl_bf16 : dnnl_f32;
 }
@@ -82,7 +82,8 @@ static dnnl_memory_desc_t image(Shape shape)
 {
   const dnnl_dims_t sizes = {shape.images, shape.channels, shape.height, shape.width};
   dnnl_memory_desc_t description;
-  (void)dnnl_memory_desc_init_by_tag(&description, 4, sizes, data_type(shape.element), dnnl_acdb);
+  (void)dnnl_memory_desc_init_by_tag(&description, 4, sizes, onednn_data_type(shape.element),
+                                     dnnl_acdb);
   return description;
 }
 
@@ -135,8 +136,9 @@ static Geometry geometry_of(const Convolution *c)
   const dnnl_dims_t bias_size = {c->dst.channels};
   g.src = image(c->src);
   g.dst = image(c->dst);
-  g.weights = weights_of(c->groups, c->dst.channels, c->src.channels, c->kernel_height,
-                         c->kernel_width, is_of_weight(c) ? dnnl_f32 : data_type(c->src.element));
+  g.weights =
+      weights_of(c->groups, c->dst.channels, c->src.channels, c->kernel_height, c->kernel_width,
+                 is_of_weight(c) ? dnnl_f32 : onednn_data_type(c->src.element));
   (void)dnnl_memory_desc_init_by_tag(&g.bias, 1, bias_size, dnnl_f32, dnnl_a);
   return g;
 }
@@ -183,15 +185,15 @@ static dnnl_status_t describe(const Convolution *c, const Geometry *g, Operation
   return describe_forward(g, is_transposed(c), c->bias, operation);
 }
 
-static dnnl_status_t make_attributes(const Convolution *c, dnnl_primitive_attr_t *attributes)
+dnnl_status_t onednn_attributes(bool sum, bool relu, dnnl_primitive_attr_t *attributes)
 {
   dnnl_post_ops_t after;
   dnnl_status_t status = dnnl_primitive_attr_create(attributes);
   if (status != dnnl_success) return status;
   status = dnnl_post_ops_create(&after);
   if (status != dnnl_success) return status;
-  if (c->sum) status = dnnl_post_ops_append_sum(after, 1.0F);
-  if (c->relu && status == dnnl_success)
+  if (sum) status = dnnl_post_ops_append_sum(after, 1.0F);
+  if (relu && status == dnnl_success)
     status = dnnl_post_ops_append_eltwise(after, 1.0F, dnnl_eltwise_relu, 0, 0);
   if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(*attributes, after);
   (void)dnnl_post_ops_destroy(after);
@@ -220,16 +222,15 @@ static double flop(const Convolution *c)
          c->kernel_height * c->kernel_width;
 }
 
-static Status refuse_reference(const Convolution *c, const_dnnl_primitive_desc_t made)
+Status onednn_refuse_reference(const_dnnl_primitive_desc_t made, double flop, Element element)
 {
   const char *name = "";
   TRY_ONEDNN(dnnl_primitive_desc_query(made, dnnl_query_impl_info_str, 0, &name), "implementation");
-  if (strstr(name, "ref") == NULL || flop(c) < reference_flop_most) return STATUS_OK;
+  if (strstr(name, "ref") == NULL || flop < reference_flop_most) return STATUS_OK;
   return status_set(STATUS_UNSUPPORTED,
-                    "oneDNN has only its slow reference kernel (%s) for a %s convolution of %d to "
-                    "%d channels on this "
-                    "processor; choose precision=float32",
-                    name, element_name(c->src.element), c->src.channels, c->dst.channels);
+                    "oneDNN has only its slow reference kernel (%s) for a %s product of %.0f Gflop "
+                    "on this processor; choose precision=float32",
+                    name, element_name(element), 1e-9 * flop);
 }
 
 static Status add_arguments(const OneDnn *library, const Convolution *c,
@@ -255,7 +256,7 @@ static Status add_arguments(const OneDnn *library, const Convolution *c,
 static Status finish(const OneDnn *library, const Convolution *c, const Geometry *g,
                      dnnl_primitive_desc_t made, Call *call, dnnl_memory_desc_t *weights)
 {
-  TRY(refuse_reference(c, made));
+  TRY(onednn_refuse_reference(made, flop(c), c->src.element));
   *weights = *dnnl_primitive_desc_query_md(
       made, is_of_weight(c) ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
   TRY_ONEDNN(dnnl_primitive_create(&call->primitive, made), "convolution");
@@ -273,7 +274,8 @@ Status convolution_open(const OneDnn *library, const Convolution *convolution, C
   dnnl_primitive_desc_t made = NULL;
 
   dnnl_status_t status = describe(convolution, &g, &operation);
-  if (status == dnnl_success) status = make_attributes(convolution, &attributes);
+  if (status == dnnl_success)
+    status = onednn_attributes(convolution->sum, convolution->relu, &attributes);
   if (status == dnnl_success && backward) status = make_hint(library, convolution, &hint);
   if (status == dnnl_success)
     status = dnnl_primitive_desc_create(&made, &operation, attributes, library->engine, hint);
@@ -339,7 +341,7 @@ static Status finish_products(const OneDnn *library, const Geometry *g, dnnl_pri
 
 static Geometry geometry_of_products(const Products *p)
 {
-  const dnnl_data_type_t type = data_type(p->element);
+  const dnnl_data_type_t type = onednn_data_type(p->element);
   Geometry g = {.strides = {1, 1}};
   g.src = points_of(p, p->in_channels, type);
   g.dst = points_of(p, p->out_channels, dnnl_f32);

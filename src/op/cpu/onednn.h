@@ -21,6 +21,12 @@ typedef struct OneDnn {
 Status onednn_open(OneDnn *library);
 void onednn_close(OneDnn *library);
 Status onednn_status(dnnl_status_t status, const char *what);
+dnnl_data_type_t onednn_data_type(Element element);
+/* What follows an operation: sum adds to what the output holds, relu comes after it. */
+dnnl_status_t onednn_attributes(bool sum, bool relu, dnnl_primitive_attr_t *attributes);
+/* Errors: STATUS_UNSUPPORTED where the library has chosen its reference kernel, hundreds of times
+ * slower, for so many operations. */
+Status onednn_refuse_reference(const_dnnl_primitive_desc_t made, double flop, Element element);
 
 /* A primitive and the memories that it is called with; their order is that of call_add. */
 enum { CALL_ARGUMENTS_MOST = 5 };
@@ -32,6 +38,8 @@ typedef struct Call {
 } Call;
 
 void call_close(Call *call);
+Status call_add(Call *call, const OneDnn *library, int argument,
+                const dnnl_memory_desc_t *description);
 /* Handles in the order of the arguments. */
 void call_run(const Call *call, const OneDnn *library, Device *device, void *const *handles);
 
