@@ -31,35 +31,14 @@ static Status fill_dense(ConvRunner *runner, Device *device, const Conv2dPlan *p
   return conv_runner_fill(runner, device, &dense, layout, bytes);
 }
 
-/* A kernel that covers all of x is one of 1 x 1 over images of one pixel, whose channels are all
- * numbers of x: in memory both are the same, and the library knows products of matrices best. */
-static bool covers(const Conv2dPlan *plan)
-{
-  const Conv2d conv = plan->conv;
-  return conv.kernel_height == plan->x.height && conv.kernel_width == plan->x.width &&
-         conv.pad == 0 && conv.groups == 1;
-}
-
-static Status fill_covering(ConvRunner *runner, Device *device, const Conv2dPlan *plan,
-                            OpBytes *bytes)
-{
-  Conv2dPlan flat = *plan;
-  flat.x.channels = plan->x.height * plan->x.width * plan->x.channels;
-  flat.x.height = flat.x.width = 1;
-  flat.conv.in_channels = flat.x.channels;
-  flat.conv.kernel_height = flat.conv.kernel_width = 1;
-  flat.conv.stride = flat.conv.dilation = 1;
-  return conv_runner_fill(runner, device, &flat, layout_of(plan), bytes);
-}
-
 static Status fill(ConvRunner *runner, Device *device, const Conv2dPlan *plan, OpBytes *bytes)
 {
   const Conv2d conv = plan->conv;
-  if (covers(plan)) return fill_covering(runner, device, plan, bytes);
+  const Conv2dPlan flat = conv_graph_flat(plan);
   const bool no_padding =
       plan->x.channels == conv.in_channels && plan->y.channels == conv.out_channels;
   if (conv.groups > 1 && !no_padding) return fill_dense(runner, device, plan, bytes);
-  const Status status = conv_runner_fill(runner, device, plan, layout_of(plan), bytes);
+  const Status status = conv_runner_fill(runner, device, &flat, layout_of(plan), bytes);
   if (conv.groups == 1 || status != STATUS_UNSUPPORTED) return status;
   return fill_dense(runner, device, plan, bytes);
 }

@@ -2,6 +2,21 @@
 
 #include <stdio.h>
 
+Conv2dPlan conv_graph_flat(const Conv2dPlan *plan)
+{
+  const Conv2d conv = plan->conv;
+  Conv2dPlan flat = *plan;
+  if (conv.kernel_height != plan->x.height || conv.kernel_width != plan->x.width || conv.pad != 0 ||
+      conv.groups != 1)
+    return flat;
+  flat.x.channels = plan->x.height * plan->x.width * plan->x.channels;
+  flat.x.height = flat.x.width = 1;
+  flat.conv.in_channels = flat.x.channels;
+  flat.conv.kernel_height = flat.conv.kernel_width = 1;
+  flat.conv.stride = flat.conv.dilation = 1;
+  return flat;
+}
+
 ConvGraph conv_graph_of(const Conv2dPlan *plan, ConvPass pass)
 {
   const Conv2d conv = plan->conv;

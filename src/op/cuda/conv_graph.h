@@ -32,6 +32,11 @@ typedef struct ConvGraph {
 /* Names of tensors in a graph, for the variant pack. */
 enum { CONV_X = 'x', CONV_W = 'w', CONV_Y = 'y', CONV_BIAS = 'b', CONV_ADD = 'z' };
 
+/* A kernel that covers all of x is one of 1 x 1 over images of one pixel, whose channels are all
+ * numbers of x: in memory both are the same, and the library knows products of matrices best. Any
+ * other plan stays as it is. */
+Conv2dPlan conv_graph_flat(const Conv2dPlan *plan);
+
 ConvGraph conv_graph_of(const Conv2dPlan *plan, ConvPass pass);
 bool conv_graph_equal(const ConvGraph *a, const ConvGraph *b);
 /* w as a tensor: images are y's channels. */

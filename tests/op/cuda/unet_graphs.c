@@ -16,6 +16,7 @@ typedef struct Layer {
   int32_t out, kernel, stride;
   bool first;     /* its input wants no gradient */
   bool bias;      /* also in training */
+  bool no_pad;    /* else as the kernel wants it to keep the size */
   bool add, relu; /* in inference */
 } Layer;
 
@@ -28,7 +29,7 @@ static Shape add_layer(UnetCase network, Shape x, Layer layer, GraphList *list)
                        .kernel_height = layer.kernel,
                        .kernel_width = layer.kernel,
                        .stride = layer.stride,
-                       .pad = layer.kernel / 2,
+                       .pad = layer.no_pad ? 0 : layer.kernel / 2,
                        .dilation = 1,
                        .groups = 1,
                        .bias = fused || layer.bias,
@@ -36,10 +37,12 @@ static Shape add_layer(UnetCase network, Shape x, Layer layer, GraphList *list)
                        .relu = fused && layer.relu};
   Conv2dPlan plan;
   require(conv2d_plan(conv, x, MULTIPLE, network.training, !layer.first, &plan) == STATUS_OK);
+  const Shape y = plan.y;
+  plan = conv_graph_flat(&plan);
   add_graph(list, conv_graph_of(&plan, conv.bias ? CONV_FORWARD_FUSED : CONV_FORWARD));
   if (network.training) add_graph(list, conv_graph_of(&plan, CONV_BACKWARD_WEIGHT));
   if (network.training && !layer.first) add_graph(list, conv_graph_of(&plan, CONV_BACKWARD_DATA));
-  return plan.y;
+  return y;
 }
 
 static Shape add_block(UnetCase network, Shape x, int32_t width, int32_t stride, GraphList *list)
@@ -106,4 +109,48 @@ void unet_graphs(UnetCase network, GraphList *list)
   }
   (void)add_layer(network, y,
                   (Layer){.out = network.classes, .kernel = 3, .stride = 1, .bias = true}, list);
+}
+
+static Shape add_biased(UnetCase network, Shape x, int32_t out, int32_t kernel, bool relu,
+                        GraphList *list)
+{
+  return add_layer(network, x,
+                   (Layer){.out = out, .kernel = kernel, .stride = 1, .bias = true, .relu = relu},
+                   list);
+}
+
+static void add_pyramid(UnetCase network, GraphList *list)
+{
+  enum { FEATURES = 256, ANCHORS = 3, MAPS = 5 };
+  for (int32_t i = 0; i < MAPS; ++i) {
+    Shape x = {network.images, network.size_px >> (i + 2), network.size_px >> (i + 2), 256 << i,
+               network.element};
+    if (i < MAPS - 1) {
+      const Shape inner = add_biased(network, x, FEATURES, 1, false, list);
+      (void)add_biased(network, inner, FEATURES, 3, false, list);
+    }
+    x.channels = FEATURES;
+    const Shape hidden = add_biased(network, x, FEATURES, 3, true, list);
+    (void)add_biased(network, hidden, ANCHORS, 1, false, list);
+    (void)add_biased(network, hidden, 4 * ANCHORS, 1, false, list);
+  }
+}
+
+void head_graphs(UnetCase network, GraphList *list)
+{
+  add_pyramid(network, list);
+  Shape x = {500 * network.images, 7, 7, 256, network.element};
+  x = add_layer(
+      network, x,
+      (Layer){.out = 1024, .kernel = 7, .stride = 1, .bias = true, .no_pad = true, .relu = true},
+      list);
+  x = add_biased(network, x, 1024, 1, true, list);
+  (void)add_biased(network, x, network.classes, 1, false, list);
+  (void)add_biased(network, x, 4 * network.classes, 1, false, list);
+
+  x = (Shape){100 * network.images, 14, 14, 256, network.element};
+  x = add_biased(network, x, 256, 3, true, list);
+  x = add_biased(network, x, 4 * 256, 1, true, list); /* the transposed convolution's product */
+  x = (Shape){100 * network.images, 28, 28, 256, network.element};
+  (void)add_biased(network, x, network.classes, 1, false, list);
 }

@@ -22,3 +22,7 @@ typedef struct UnetCase {
 } UnetCase;
 
 void unet_graphs(UnetCase network, GraphList *list);
+
+/* Those of Mask R-CNN behind a ResNet's four stages (models.md 1.3, 1.5, 1.10, 1.11): pyramid, RPN,
+ * box head over 500 regions per image and mask head over 100. depth and bands do not matter. */
+void head_graphs(UnetCase network, GraphList *list);
