@@ -185,6 +185,36 @@ static void classes_are_suppressed_apart_and_strictly(void **state)
   }
 }
 
+/* The last of 200 boxes, all apart but the last one, which shares exactly half with the first. */
+static void the_last_candidate_is_held_against_the_first(void **state)
+{
+  enum { ROWS = 200 };
+  const int32_t count = ROWS;
+  float regions[4 * ROWS];
+  for (int r = 0; r < ROWS; ++r)
+    memcpy(regions + 4 * r, (float[4]){10.0F * (float)r, 0, 10.0F * (float)r + 8, 8},
+           4 * sizeof(float));
+  memcpy(regions + 4 * (ROWS - 1), (float[4]){0, 0, 8, 4}, 4 * sizeof(float));
+  FOR_EACH_BACKEND(on)
+  {
+    Room *room = room_open(on);
+    Input in = {.class_count = 2,
+                .images = 1,
+                .capacity = ROWS,
+                .rows = ROWS,
+                .counts = &count,
+                .regions = regions,
+                .logits = room_numbers(room, 2 * ROWS),
+                .deltas = room_numbers(room, 8 * ROWS),
+                .image_sizes = (float[]){8, 2000},
+                .limits = {.score_least = 0.25F, .iou_most = 0.5F}};
+    assert_int_equal(run(room, on, &in).counts[0], ROWS);
+    in.limits.iou_most = nextafterf(0.5F, 0);
+    assert_int_equal(run(room, on, &in).counts[0], ROWS - 1);
+    room_close(room);
+  }
+}
+
 static void low_scores_small_boxes_and_nans_are_no_detections(void **state)
 {
   Small values = small();
@@ -537,6 +567,7 @@ int main(void)
       cmocka_unit_test(each_class_has_its_own_box_and_score),
       cmocka_unit_test(equal_scores_leave_the_lower_row_then_the_lower_class_first),
       cmocka_unit_test(classes_are_suppressed_apart_and_strictly),
+      cmocka_unit_test(the_last_candidate_is_held_against_the_first),
       cmocka_unit_test(low_scores_small_boxes_and_nans_are_no_detections),
       cmocka_unit_test(a_score_at_the_least_is_no_detection),
       cmocka_unit_test(images_without_rows_have_no_detections),
