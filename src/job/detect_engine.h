@@ -29,6 +29,8 @@ typedef struct DetectModel {
   double cell_size_m;       /* 0: unknown */
   double threshold;         /* its own default, 0 … 1; below 0: it has none */
   double nms_overlap;       /* likewise */
+  int32_t edge_px; /* how near to a side of a tile the mask comes of a thing cut by it, at least 1:
+                      the outermost pixels */
 } DetectModel;
 
 typedef struct DetectEngineOptions {

@@ -11,6 +11,8 @@
 
 /* Objects of a tile. A tile of 1024 px with roofs of 10 m at 0.3 m per pixel side by side has 900. */
 enum { OBJECTS_MOST = 1000, PROPOSALS = 2000, PASTED_TILES = 16, NAME_BYTES = 64 };
+/* The network often stops a pixel short of the side of a tile. */
+enum { EDGE_PX = 2 };
 
 typedef struct DetectorModel {
   Model model;
@@ -64,7 +66,8 @@ static DetectModel facts_of(const DetectorModel *m)
                        .tile_multiple_px = graph_size_multiple(model->parts.graphs[0]),
                        .cell_size_m = model->cell_size_m,
                        .threshold = model->detector.threshold,
-                       .nms_overlap = model->detector.nms_overlap};
+                       .nms_overlap = model->detector.nms_overlap,
+                       .edge_px = EDGE_PX};
 }
 
 static Status open_model(const Job *job, const char *path, void **model, DetectModel *facts)

@@ -1,5 +1,6 @@
 #include "accuracy.h"
 #include "classify.h"
+#include "detect.h"
 #include "export.h"
 #include "job/job.h"
 #include "nms.h"
@@ -7,8 +8,8 @@
 
 const Tool *const *job_tools(size_t *count)
 {
-  static const Tool *const tools[] = {&export_tool, &train_tool, &classify_tool, &nms_tool,
-                                      &accuracy_tool};
+  static const Tool *const tools[] = {&export_tool, &train_tool, &classify_tool,
+                                      &detect_tool, &nms_tool,   &accuracy_tool};
   *count = sizeof tools / sizeof *tools;
   return tools;
 }

@@ -1,0 +1,47 @@
+#pragma once
+
+#include "detect_list.h"
+#include "detect_views.h"
+#include "object_merge.h"
+
+/* Looks at batches of tiles with an engine, as often as it takes: in several views where that is
+ * wanted, and closer where a tile is full.
+ *
+ * A full tile (DetectTile) is laid out in parts, as a raster is in tiles: squares of five eighths
+ * of its longer side, rounded up to the network's multiple, that overlap by about a quarter of it.
+ * Each is looked at as a tile of its own, the network's size, without data beyond the part; so the
+ * network's limits hold for less ground. What the parts found is merged by the rules of
+ * object_merge.h, with the tile as the raster, and stands for what the first look found. A part may
+ * be full in turn; parts smaller than a quarter of the tile or than 64 px are not made: then what
+ * the last look found is all, and the tile is counted as still full. */
+typedef struct DetectLookOptions {
+  PixelType pixel;
+  int32_t band_count;
+  int32_t batch_size;
+  int32_t tile_width_px;
+  int32_t tile_height_px;
+  int32_t tile_multiple_px;
+  bool has_masks;
+  bool augments;
+  DetectPolicy policy;
+  MergeOptions merge; /* of parts; exclude_pad_detections has no say there */
+} DetectLookOptions;
+
+/* What was seen in a tile. */
+typedef struct DetectSeen {
+  DetectList things;
+  bool was_full;
+  bool is_still_full;
+  int32_t part_count; /* looks at parts of it */
+} DetectSeen;
+
+typedef struct DetectLook DetectLook;
+
+/* The engine must outlive it. */
+Status detect_look_open(const DetectEngine *table, void *engine, Device *device,
+                        const DetectLookOptions *options, DetectLook **look);
+void detect_look_close(DetectLook *look); /* accepts NULL */
+
+/* pixels and valid as for the engine's run; seen: batch_size, whose lists are filled anew. */
+Status detect_look_run(DetectLook *look, const void *pixels, const uint8_t *valid,
+                       DetectSeen *seen);
