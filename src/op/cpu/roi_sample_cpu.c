@@ -58,6 +58,7 @@ static void match_candidates(RoiSampling sampling, const RoiImage *in, int32_t f
   for (int32_t i = first; i < end; ++i)
     box_span_set(&span, i - first,
                  roi_candidate(in->proposals, in->proposal_count, in->objects, i));
+  box_span_fill_up(&span, end - first);
   for (int32_t g = 0; g < in->object_count; ++g)
     box_span_match(&span, 0, end - first, box_load(in->objects, g), g, HUGE_VALF, &best);
   for (int32_t i = 0; i < end - first; ++i)
