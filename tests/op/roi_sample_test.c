@@ -20,13 +20,22 @@ typedef struct Output {
   const int32_t *positive_images, *positive_classes, *positive_matches;
 } Output;
 
+/* Filled with what no op writes. */
+static int32_t *ints_on_device(Room *room, int32_t count)
+{
+  int32_t *sevens = room_host(room, count + 1, sizeof *sevens);
+  for (int32_t i = 0; i < count; ++i)
+    sevens[i] = 77777;
+  return room_upload(room, sevens, (size_t)(count + 1) * sizeof *sevens);
+}
+
 static Regions regions_of(Room *room, int32_t capacity)
 {
   const size_t rows = (size_t)capacity;
   return (Regions){.capacity = capacity,
                    .boxes = room_device(room, rows * 4 * sizeof(float)),
-                   .images = room_device(room, rows * sizeof(int32_t)),
-                   .count = room_device(room, sizeof(int32_t))};
+                   .images = ints_on_device(room, capacity),
+                   .count = ints_on_device(room, 1)};
 }
 
 static const int32_t *download_ints(Room *room, const int32_t *from, int32_t count)
@@ -66,12 +75,12 @@ static Output run(Room *room, const TestBackend *on, const Input *in)
       room_upload_floats(room, in->proposals, (int64_t)in->images * in->capacity * 4);
   SampledRois rois = {
       .regions = regions_of(room, rows),
-      .classes = room_device(room, (size_t)rows * sizeof(int32_t)),
-      .matches = room_device(room, (size_t)rows * sizeof(int32_t)),
+      .classes = ints_on_device(room, rows),
+      .matches = ints_on_device(room, rows),
       .targets = room_device(room, (size_t)rows * 4 * sizeof(float)),
       .positives = regions_of(room, positives),
-      .positive_classes = room_device(room, (size_t)positives * sizeof(int32_t)),
-      .positive_matches = room_device(room, (size_t)positives * sizeof(int32_t)),
+      .positive_classes = ints_on_device(room, positives),
+      .positive_matches = ints_on_device(room, positives),
   };
   void *scratch =
       room_device(room, on->ops->roi_sample_scratch_bytes(in->sampling, in->capacity, in->images,
