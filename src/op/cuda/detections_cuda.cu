@@ -130,7 +130,7 @@ void detections_cuda(Device *device, const BoxHead *head, const Regions *regions
                     (const T *)logits, room.scores));
   LAUNCH(device, detection_select_kernel, (unsigned)list_count, LIST_THREADS, *head,
          limits.score_least, room);
-  LAUNCH(device, list_sort_kernel, lists_grid(rows, list_count), THREADS, room.lists);
+  lists_sort(device, room.lists, list_count, rows);
   BY_ELEMENT(head->deltas.element, T,
              LAUNCH(device, detection_decode_kernel, lists_grid(rows, list_count), THREADS, *head,
                     limits, (const float *)regions->boxes, (const T *)deltas, image_sizes,

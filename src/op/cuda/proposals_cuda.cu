@@ -167,7 +167,7 @@ void rpn_proposals_cuda(Device *device, const Rpn *rpn, const RpnMaps *maps, Pro
   make_keys(device, rpn, maps, room.keys);
   LAUNCH(device, proposal_select_kernel, (unsigned)list_count, LIST_THREADS, *rpn, limits,
          (const uint32_t *)room.keys, room.lists);
-  LAUNCH(device, list_sort_kernel, lists_grid(longest, list_count), THREADS, room.lists);
+  lists_sort(device, room.lists, list_count, longest);
   for (int32_t m = 0; m < rpn->map_count; ++m)
     BY_ELEMENT(rpn->element, T,
                LAUNCH(device, proposal_decode_kernel,
