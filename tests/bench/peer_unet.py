@@ -10,17 +10,11 @@ end of stdin ends it. What is timed:
   infer   normalised float32 images, channels last, to logits; no gradients, batch norm in eval mode
   train   zero_grad, forward, cross-entropy, backward, AdamW, on one batch that stays the same
 
-Fairness: threads bound to cores, denormals flushed, memory kept between calls (glibc returns large blocks to the system
-otherwise, and PyTorch pays for page faults at every layer), huge pages asked for.
+How fairly: peer.py.
 """
 import argparse
-import ctypes
-import json
-import os
-import statistics
-import sys
-import time
-import warnings
+
+import peer
 
 
 def parse():
@@ -31,30 +25,12 @@ def parse():
     parser.add_argument("--batch", type=int, default=0, help="images; 0: the best of 1, 2, 4, 8 (infer) or 8 (train)")
     parser.add_argument("--bands", type=int, default=3)
     parser.add_argument("--classes", type=int, default=2)
-    parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=1.5, help="of a round")
-    parser.add_argument("--variants", default="", help="only these, parted by commas")
-    parser.add_argument("--allocator", choices=["keep", "plain"], default="keep")
+    peer.add_options(parser)
     return parser.parse_args()
 
 
-def prepare(arguments):
-    """Before torch is loaded."""
-    os.environ.setdefault("OMP_NUM_THREADS", str(arguments.threads))
-    os.environ.setdefault("OMP_PROC_BIND", "true")
-    os.environ.setdefault("OMP_PLACES", "cores")
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    if arguments.allocator == "keep":
-        mmap_max, trim_threshold = -4, -1  # M_MMAP_MAX, M_TRIM_THRESHOLD
-        libc = ctypes.CDLL(None)
-        libc.mallopt(mmap_max, 0)
-        libc.mallopt(trim_threshold, 2**31 - 1)
-    warnings.filterwarnings("ignore")
-
-
 ARGUMENTS = parse()
-prepare(ARGUMENTS)
+peer.prepare(ARGUMENTS)
 
 import torch  # noqa: E402
 import torch._inductor.config  # noqa: E402
@@ -77,6 +53,7 @@ class Infer:
     """One call: one batch of images to logits."""
 
     variants = ["eager", "traced", "compiled"]
+    casts = [True, False]
     batches = [1, 2, 4, 8]
 
     def __init__(self, arguments, variant, batch, autocast):
@@ -108,6 +85,7 @@ class Train:
     """One call: one step."""
 
     variants = ["eager", "compiled"]
+    casts = [True]
     batches = [8]
 
     def __init__(self, arguments, variant, batch, autocast):
@@ -130,82 +108,12 @@ class Train:
         return loss
 
 
-def timed(work, seconds, least):
-    """Median seconds of one call, over calls that fill the time."""
-    times = []
-    end = time.perf_counter() + seconds
-    while len(times) < least or time.perf_counter() < end:
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times), len(times)
-
-
-def attempt(arguments, kind, way, batch, tried):
-    """Images per second of one way to work; 0 if this release cannot."""
-    variant, autocast = way
-    torch.compiler.reset()  # what is compiled shares its count of recompilations
-    row = {"variant": name_of(arguments, way), "batch": batch}
-    tried.append(row)
-    try:
-        work = kind(arguments, variant, batch, autocast)
-        for _ in range(3):
-            work()
-        row["images_per_s"] = round(batch / timed(work, 1.0, 3)[0], 3)
-    except Exception as failure:  # no reason to stop: others are left
-        row["failure"] = str(failure).strip().splitlines()[0][:200]
-    print(row, file=sys.stderr, flush=True)
-    return row.get("images_per_s", 0)
-
-
-def name_of(arguments, way):
-    variant, autocast = way
-    return variant + {"f32": "", "bf16": " autocast" if autocast else " bfloat16"}[arguments.precision]
-
-
-def choose(arguments, kind):
-    """The fastest way per image at a batch in the middle, then its fastest batch."""
-    variants = arguments.variants.split(",") if arguments.variants else kind.variants
-    casts = [True, False] if kind is Infer and arguments.precision == "bf16" else [True]
-    batches = [arguments.batch] if arguments.batch else kind.batches
-    tried = []
-    middle = batches[len(batches) // 2]
-    speed = {way: attempt(arguments, kind, way, middle, tried) for way in [(v, c) for v in variants for c in casts]}
-    way = max(speed, key=speed.get)
-    if speed[way] == 0:
-        sys.exit("no variant works: %s" % tried)
-    of_batch = {middle: speed[way]}
-    for batch in batches:
-        if batch != middle:
-            of_batch[batch] = attempt(arguments, kind, way, batch, tried)
-    batch = max(of_batch, key=of_batch.get)
-    torch.compiler.reset()
-    work = kind(arguments, way[0], batch, way[1])
-    for _ in range(3):
-        work()
-    return {"work": work, "variant": name_of(arguments, way), "batch": batch}, tried
-
-
-def say(**values):
-    print(json.dumps(values), flush=True)
-
-
 def main():
     torch.set_num_threads(ARGUMENTS.threads)
     torch.set_flush_denormal(True)
-    best, tried = choose(ARGUMENTS, Infer if ARGUMENTS.mode == "infer" else Train)
-    pixels = best["batch"] * ARGUMENTS.size**2
-    say(ready=True, mode=ARGUMENTS.mode, encoder=ARGUMENTS.encoder, size_px=ARGUMENTS.size, precision=ARGUMENTS.precision,
-        threads=torch.get_num_threads(), version="torch " + torch.__version__, variant=best["variant"] + ", channels last",
-        batch=best["batch"], tried=tried)
-    for line in sys.stdin:
-        if line.strip() == "end":
-            break
-        if line.strip() == "go":
-            best["work"]()  # caches are the other program's
-            seconds, count = timed(best["work"], ARGUMENTS.seconds, 3)
-            say(seconds_per_iteration=seconds, iterations=count, batch=best["batch"],
-                images_per_s=best["batch"] / seconds, megapixels_per_s=pixels / seconds / 1e6)
+    best, tried = peer.choose(ARGUMENTS, Infer if ARGUMENTS.mode == "infer" else Train)
+    peer.serve(ARGUMENTS, best, encoder=ARGUMENTS.encoder, version="torch " + torch.__version__,
+               variant=best["variant"] + ", channels last", tried=tried)
 
 
 if __name__ == "__main__":
