@@ -101,6 +101,23 @@ def pickle_seeds():
         b"ctorch\nTensor\n(" + storage("Byte", "0", 4) + b"K\0K\4\x85K\1\x85\x89}tNtRs."
 
 
+def coco(annotations):
+    """The picture "." exists in every folder: no picture is read."""
+    return json.dumps({"images": [{"id": 7, "file_name": ".", "width": 24, "height": 20}, {"id": -1, "file_name": "."}],
+                       "categories": [{"id": 0, "name": "roof"}, {"id": 5}], "annotations": annotations},
+                      separators=(",", ":")).encode()
+
+
+def coco_annotations():
+    common = {"image_id": 7, "category_id": 5}
+    yield "polygons", [{**common, "segmentation": [[1, 1, 9.5, 1, 9.5, 8, 1, 8], [12, 3, 20, 3, 12, 18]]},
+                       {**common, "image_id": -1, "segmentation": [[0, 0, 1]], "bbox": [2, 3, 4.5, 6]}]
+    yield "runs", [{**common, "iscrowd": 0, "segmentation": {"size": [20, 24], "counts": [30, 5, 15, 5, 425]}},
+                   {**common, "category_id": 0, "segmentation": {"size": [20, 24], "counts": "n05?0j<"}},
+                   {**common, "iscrowd": 1, "segmentation": {"size": [20, 24], "counts": "0P?"}}]
+    yield "boxes", [{**common, "bbox": [-3, 4, 10, 30]}, {**common, "bbox": [30, 4, 1, 1], "segmentation": []}]
+
+
 def line(record):
     return b"%08x %s\n" % (zlib.crc32(record), record)
 
@@ -125,6 +142,8 @@ def main():
     write("package", "deep", zipped([("d/" + name, data) for name, data in model]))
     emd["ModelFile"] = "m.pth"
     write("package", "pth", zipped([("model.emd", json.dumps(emd)), ("m.pth", pth()["plain"])]))
+    for name, annotation in coco_annotations():
+        write("coco", name, coco(annotation))
     write("document", "emd", json.dumps(emd, indent=2, ensure_ascii=False).encode())
     write("document", "small", b'[1,-2.5e3,"\\u00e4\\n",{"a":{}},[],true,false,null]')
     write("document", "mark", b"\xef\xbb\xbf" + b'{"k" : "e.g. 1", "n" : "12"}')
