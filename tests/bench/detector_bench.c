@@ -287,10 +287,45 @@ static int best_batch(Bench *b)
   return best;
 }
 
+/* Products and sums of a graph's convolutions on one input, counted as if all were done directly. */
+static double flop_of_graph(const Graph *graph, int side)
+{
+  int32_t count;
+  const Node *nodes = graph_nodes(graph, &count);
+  double flop = 0;
+  double *sides = allocate((size_t)count, sizeof(double));
+  sides[0] = side;
+  for (int32_t i = 1; i < count; ++i) {
+    const Node *node = &nodes[i];
+    const bool up = node->kind == NODE_UPSAMPLE_NEAREST || node->kind == NODE_CONV_TRANSPOSE2D;
+    const bool covers = node->kind == NODE_CONV2D && node->pad == 0 && node->kernel > 1;
+    const double x = sides[node->inputs[0]];
+    sides[i] = up ? 2 * x : covers ? 1 : node->stride > 1 ? ceil(x / node->stride) : x;
+    if (node->kind != NODE_CONV2D && node->kind != NODE_CONV_TRANSPOSE2D) continue;
+    const double pixels = up ? x * x : sides[i] * sides[i];
+    flop += 2.0 * pixels * (double)graph_parameters(graph)->items[node->weight].count;
+  }
+  memory_free(sides);
+  return flop;
+}
+
+/* Of the batch: the trunk, and the heads for the regions that there are. */
+static double flop_of_batch(Bench *b)
+{
+  const DetectorBuffers *buffers = detector_buffers(b->detector);
+  const bool training = b->optimizer != NULL;
+  const int32_t boxes = training ? *buffers->rois.regions.count : *buffers->regions.count;
+  const int32_t masks = training ? *buffers->rois.positives.count : *buffers->detected.count;
+  return b->batch * flop_of_graph(b->parts.graphs[0], b->arguments.size) +
+         boxes * flop_of_graph(b->parts.graphs[1], MASK_RCNN_BOX_PX) +
+         masks * flop_of_graph(b->parts.graphs[2], MASK_RCNN_MASK_PX);
+}
+
 static void print_counts(Bench *b)
 {
   const DetectorBuffers *buffers = detector_buffers(b->detector);
-  (void)printf("{\"ready\": true, \"batch\": %d, \"proposals\": [", b->batch);
+  (void)printf("{\"ready\": true, \"batch\": %d, \"flop\": %.9g, \"proposals\": [", b->batch,
+               flop_of_batch(b));
   for (int i = 0; i < b->batch; ++i)
     (void)printf("%s%d", i > 0 ? ", " : "", buffers->proposal_counts[i]);
   if (b->optimizer != NULL) {

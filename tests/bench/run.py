@@ -41,12 +41,17 @@ CASES = [
     ("unet_resnet34_inference_512", "infer", "resnet34", 512, 0, "bf16"),
     ("unet_resnet34_training_256_batch8", "train", "resnet34", 256, 8, "f32"),
     ("unet_resnet34_training_256_batch8", "train", "resnet34", 256, 8, "bf16"),
+    ("mask_rcnn_resnet50_inference_512", "infer", "resnet50", 512, 0, "f32"),
+    ("mask_rcnn_resnet50_inference_512", "infer", "resnet50", 512, 0, "bf16"),
+    ("mask_rcnn_resnet50_training_512_batch2", "train", "resnet50", 512, 2, "f32"),
+    ("mask_rcnn_resnet50_training_512_batch2", "train", "resnet50", 512, 2, "bf16"),
 ]
 
 
 def parse():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--ours", required=True)
+    parser.add_argument("--ours", required=True, help="folder of unet_bench and detector_bench")
+    parser.add_argument("--cases", required=True, help="folder for the weights and images that both sides take")
     parser.add_argument("--only", default="", help="cases whose name begins so")
     parser.add_argument("--json", help="writes the table as a list of objects")
     parser.add_argument("--rounds", type=int, default=7)
@@ -54,14 +59,28 @@ def parse():
     return parser.parse_args()
 
 
+def commands(case, arguments):
+    """Ours and the peer's."""
+    name, mode, encoder, size, batch, precision = case
+    common = ["--mode=" + mode, "--size=%d" % size, "--batch=%d" % batch, "--precision=" + precision]
+    threads = "--threads=%d" % arguments.threads
+    if name.startswith("unet"):
+        common.append("--encoder=" + encoder)
+        return [os.path.join(arguments.ours, "unet_bench")] + common, \
+               [sys.executable, os.path.join(HERE, "peer_unet.py"), threads] + common
+    folder = os.path.join(arguments.cases, "%s_%d" % (encoder, size))
+    peer = [sys.executable, os.path.join(HERE, "peer_mask_rcnn.py"), "--backbone=" + encoder, "--case=" + folder]
+    if not os.path.exists(os.path.join(folder, "case.json")):
+        subprocess.run(peer + ["--write", "--size=%d" % size], check=True)
+    return [os.path.join(arguments.ours, "detector_bench"), "--case=" + folder] + common, peer + [threads] + common
+
+
 def measure(case, arguments):
     name, mode, encoder, size, batch, precision = case
-    common = ["--mode=" + mode, "--encoder=" + encoder, "--size=%d" % size, "--batch=%d" % batch,
-              "--precision=" + precision]
-    peer_command = [sys.executable, os.path.join(HERE, "peer_unet.py"), "--threads=%d" % arguments.threads] + common
-    ours = Side([arguments.ours] + common, arguments.threads)
+    ours_command, peer_command = commands(case, arguments)
+    ours = Side(ours_command, arguments.threads)
     peer = Side(peer_command, arguments.threads)
-    peak = Side([arguments.ours, "--mode=peak", "--precision=" + precision], arguments.threads)
+    peak = Side([os.path.join(arguments.ours, "unet_bench"), "--mode=peak", "--precision=" + precision], arguments.threads)
     ours_s, peer_s, peak_s = [], [], []
     for _ in range(arguments.rounds):
         ours_s.append(ours.round())
@@ -75,11 +94,14 @@ def measure(case, arguments):
 def result(case, arguments, ours, peer, peak):
     name, mode, _, size, _, precision = case
     pixels = size * size / 1e6
-    unit = "Mpx/s" if mode == "infer" else "images/s"
-    scale = pixels if mode == "infer" else 1
+    by_area = mode == "infer" and name.startswith("unet")
+    unit = "Mpx/s" if by_area else "images/s"
+    scale = pixels if by_area else 1
     rates = [side.about["batch"] * scale / statistics.median(seconds) for side, seconds in (ours, peer)]
     flop = ours[0].about["flop"] * (1 if mode == "infer" else 3)
     peak_flop_s = peak[0].about["flop"] / statistics.median(peak[1])
+    counts = {key: [side.about[key] for side in (ours[0], peer[0])] for key in ("proposals", "detections", "positives")
+              if key in ours[0].about and key in peer[0].about}
     return {
         "name": name,
         "unit": unit,
@@ -93,6 +115,7 @@ def result(case, arguments, ours, peer, peak):
         "peer_version": "%s, %s" % (peer[0].about["version"], peer[0].about["variant"]),
         "batch": [ours[0].about["batch"], peer[0].about["batch"]],
         "peak_gflop_s": peak_flop_s / 1e9,
+        **counts,
     }
 
 

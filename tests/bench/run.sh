@@ -10,7 +10,7 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=${QUADRAT_BENCH_BUILD:-$root/build}
 cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release >/dev/null
-cmake --build "$build" --target unet_bench >/dev/null
+cmake --build "$build" --target unet_bench --target detector_bench >/dev/null
 python=python3
 arguments=()
 while [ $# -gt 0 ]; do
@@ -19,4 +19,4 @@ while [ $# -gt 0 ]; do
     *) arguments+=("$1"); shift ;;
   esac
 done
-exec "$python" "$root/tests/bench/run.py" --ours "$build/tests/bench/unet_bench" "${arguments[@]}"
+exec "$python" "$root/tests/bench/run.py" --ours "$build/tests/bench" --cases "$build/tests/bench/cases" "${arguments[@]}"
