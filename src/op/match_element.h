@@ -7,6 +7,31 @@
  * of these. */
 enum { MATCH_BACKGROUND = -1, MATCH_IGNORED = -2 };
 
+SHARED_INLINE Box anchor_box_at(const AnchorMap *map, int32_t cell, int32_t y, int32_t x)
+{
+  const float *of_cell = map->cells[cell];
+  const float dx = (float)(x * map->stride_x_px);
+  const float dy = (float)(y * map->stride_y_px);
+  const Box box = {of_cell[0] + dx, of_cell[1] + dy, of_cell[2] + dx, of_cell[3] + dy};
+  return box;
+}
+
+/* By its number in an image; in 32 bits, since 64 are slow to divide on a GPU. */
+SHARED_INLINE Box anchor_box_of(const Rpn *rpn, uint32_t anchor)
+{
+  const uint32_t cells = (uint32_t)rpn->anchor_count;
+  const AnchorMap *map = rpn->maps;
+  for (;; ++map) {
+    const uint32_t anchors = (uint32_t)map->height * (uint32_t)map->width * cells;
+    if (anchor < anchors) break;
+    anchor -= anchors;
+  }
+  const uint32_t pixel = anchor / cells;
+  const uint32_t y = pixel / (uint32_t)map->width;
+  return anchor_box_at(map, (int32_t)(anchor % cells), (int32_t)y,
+                       (int32_t)(pixel % (uint32_t)map->width));
+}
+
 /* The object of the highest IoU so far, of none at first: {0, 0}. */
 typedef struct BestObject {
   float iou;

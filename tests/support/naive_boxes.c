@@ -38,15 +38,6 @@ static void decode(const float *from, const float code[4], float position_weight
   }
 }
 
-static float overlap(const float *a, const float *b)
-{
-  const float width = fmaxf(fminf(a[2], b[2]) - fmaxf(a[0], b[0]), 0.0F);
-  const float height = fmaxf(fminf(a[3], b[3]) - fmaxf(a[1], b[1]), 0.0F);
-  const float area_a = (a[2] - a[0]) * (a[3] - a[1]);
-  const float area_b = (b[2] - b[0]) * (b[3] - b[1]);
-  return width * height / (area_a + area_b - width * height);
-}
-
 static bool large_enough(const float *box, float least_px)
 {
   return box[2] - box[0] >= least_px && box[3] - box[1] >= least_px;
@@ -77,7 +68,7 @@ static Found *take_best(Found *found, int64_t count, bool rows_first, float iou_
   if (best == NULL) return NULL;
   best->left = false;
   for (Found *f = found; f < found + count; ++f)
-    if (f->left && f->group == best->group && overlap(best->box, f->box) > iou_most)
+    if (f->left && f->group == best->group && naive_overlap(best->box, f->box) > iou_most)
       f->left = false;
   return best;
 }

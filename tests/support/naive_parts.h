@@ -1,5 +1,7 @@
 #pragma once
 
+#include <math.h>
+
 #include "base/memory.h"
 #include "base/require.h"
 #include "naive_ops.h"
@@ -55,6 +57,17 @@ static inline double *naive_zeros(int64_t count)
 static inline int64_t naive_index(Shape shape, int32_t n, int32_t h, int32_t w, int32_t c)
 {
   return (((int64_t)n * shape.height + h) * shape.width + w) * shape.channels + c;
+}
+
+/* The IoU of two boxes, in float32 here too: whether two of them are equal is part of the contracts.
+ */
+static inline float naive_overlap(const float *a, const float *b)
+{
+  const float width = fmaxf(fminf(a[2], b[2]) - fmaxf(a[0], b[0]), 0.0F);
+  const float height = fmaxf(fminf(a[3], b[3]) - fmaxf(a[1], b[1]), 0.0F);
+  const float area_a = (a[2] - a[0]) * (a[3] - a[1]);
+  const float area_b = (b[2] - b[0]) * (b[3] - b[1]);
+  return width * height / (area_a + area_b - width * height);
 }
 
 Status naive_conv2d_open(Device *device, const Conv2dPlan *plan, Conv2dKernel **kernel,

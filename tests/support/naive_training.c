@@ -2,18 +2,7 @@
 
 #include "naive_parts.h"
 
-/* What a detector is trained on, and its losses. IoUs are float32 here too, in the contract's own
- * order: whether two of them are equal is part of the contract. */
-static float overlap(const float *a, const float *b)
-{
-  const float width = fminf(a[2], b[2]) - fmaxf(a[0], b[0]);
-  const float height = fminf(a[3], b[3]) - fmaxf(a[1], b[1]);
-  const float inter = width > 0.0F && height > 0.0F ? width * height : 0.0F;
-  const float area_a = (a[2] - a[0]) * (a[3] - a[1]);
-  const float area_b = (b[2] - b[0]) * (b[3] - b[1]);
-  return inter / (area_a + area_b - inter);
-}
-
+/* What a detector is trained on, and its losses. */
 static void encoded(const float *reference, const float *box, const double *weights, double *code)
 {
   for (int axis = 0; axis < 2; ++axis) {
@@ -106,7 +95,8 @@ void naive_rpn_match(Device *device, const Rpn *rpn, RpnMatching matching, const
         bool rescued = false;
         visit_box(rpn, &at, anchor);
         for (int32_t g = 0; g < truth->counts[n]; ++g) {
-          const float iou = overlap(anchor, truth->boxes + ((int64_t)n * truth->capacity + g) * 4);
+          const float iou =
+              naive_overlap(anchor, truth->boxes + ((int64_t)n * truth->capacity + g) * 4);
           if (pass == 0) highest[g] = fmax(at.anchor == 0 ? 0.0 : highest[g], (double)iou);
           rescued = rescued || (iou > 0.0F && (double)iou == highest[g]);
           if (iou > best) {
@@ -294,7 +284,7 @@ static int32_t object_of(RoiSampling sampling, const Truth *truth, int32_t image
   float best = 0.0F;
   int32_t object = 0;
   for (int32_t g = 0; g < truth->counts[image]; ++g) {
-    const float iou = overlap(box, truth->boxes + ((int64_t)image * truth->capacity + g) * 4);
+    const float iou = naive_overlap(box, truth->boxes + ((int64_t)image * truth->capacity + g) * 4);
     if (iou > best) {
       best = iou;
       object = g;

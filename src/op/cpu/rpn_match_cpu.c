@@ -34,13 +34,6 @@ static Box cell_box(const AnchorMap *map, int32_t cell)
   return box_load(map->cells[cell], 0);
 }
 
-static Box anchor_at(const AnchorMap *map, int32_t cell, int32_t y, int32_t x)
-{
-  const Box of_cell = cell_box(map, cell);
-  const float dx = (float)(x * map->stride_x_px), dy = (float)(y * map->stride_y_px);
-  return (Box){of_cell.x1 + dx, of_cell.y1 + dy, of_cell.x2 + dx, of_cell.y2 + dy};
-}
-
 /* The intersection with an object from which on an IoU can be iou; a little less, for rounding. */
 static double needed_area(Box cell, Box object, float iou)
 {
@@ -65,7 +58,7 @@ static Range columns_of(const AnchorMap *map, int32_t cell, int32_t y, Box objec
 static void fill_span(const AnchorMap *map, int32_t cell, int32_t y, Range run, BoxSpan *span)
 {
   for (int32_t x = run.first; x < run.end; ++x)
-    box_span_set(span, x - run.first, anchor_at(map, cell, y, x));
+    box_span_set(span, x - run.first, anchor_box_at(map, cell, y, x));
   box_span_fill_up(span, run.end - run.first);
 }
 
@@ -116,7 +109,7 @@ static float highest_of_object(const Rpn *rpn, Box object)
         nearest(object.y1, object.y2, of_cell.y1, of_cell.y2, map->stride_y_px, map->height);
     const int32_t x =
         nearest(object.x1, object.x2, of_cell.x1, of_cell.x2, map->stride_x_px, map->width);
-    const float here = box_iou(anchor_at(map, cell, y, x), object);
+    const float here = box_iou(anchor_box_at(map, cell, y, x), object);
     highest = here > highest ? here : highest;
   }
   for (int32_t i = 0; i < rpn->map_count * rpn->anchor_count; ++i)
@@ -170,7 +163,7 @@ static void match_row(const Rpn *rpn, RpnMatching matching, const AnchorMap *map
         BestObject best = {spans.iou[i], spans.object[i]};
         const bool rescued = spans.rescued[i] != 0;
         if (rescued && best.iou < matching.low)
-          best = best_of_anchor(anchor_at(map, cell, y, x + i), objects);
+          best = best_of_anchor(anchor_box_at(map, cell, y, x + i), objects);
         matches[(int64_t)(x + i) * rpn->anchor_count + cell] =
             rpn_match_element(matching, objects.count, best, rescued);
       }

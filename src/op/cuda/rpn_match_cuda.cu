@@ -14,7 +14,7 @@ __global__ void rpn_highest_kernel(const __grid_constant__ Rpn rpn, int64_t anch
   if ((int32_t)blockIdx.x < truth.counts[image]) {
     const Box object = box_load(truth.boxes, place);
     for (int64_t i = threadIdx.x; i < anchors; i += THREADS) {
-      const float iou = box_iou(anchor_box(&rpn, anchor_place(&rpn, i)), object);
+      const float iou = box_iou(anchor_box_of(&rpn, (uint32_t)i), object);
       mine = iou > mine ? iou : mine;
     }
   }
@@ -37,7 +37,7 @@ __global__ void rpn_match_kernel(const __grid_constant__ Rpn rpn, int64_t anchor
   if (i >= anchors) return;
   const int32_t count = truth.counts[image];
   const int64_t first = (int64_t)image * truth.capacity;
-  const Box anchor = anchor_box(&rpn, anchor_place(&rpn, i));
+  const Box anchor = anchor_box_of(&rpn, (uint32_t)i);
   BestObject best = {0.0F, 0};
   bool rescued = false;
   for (int32_t g = 0; g < count; ++g) {
