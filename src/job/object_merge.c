@@ -100,7 +100,7 @@ static Status advance(ObjectMerge *merge, int64_t frontier_px)
     TRY(pass_on(merge, &candidate));
     TRY(object_groups_next_complete(merge->groups, frontier_px, &candidate, &more));
   }
-  return object_pool_advance(merge->pool, merge->groups, frontier_px, &merge->counts);
+  return object_pool_advance(merge->pool, merge->groups, &merge->counts);
 }
 
 /* Ends the rows of tiles before this one, one by one: so it does not matter who skipped one. */

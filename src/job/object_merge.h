@@ -39,11 +39,12 @@
  * is sure of itself does not vouch for the rest. A mean never falls below the threshold that all
  * its scores passed.)
  *
- * Things that no other tile confirms, that is groups from one tile without a whole thing at home:
- * one that lies in an object of its class that other tiles saw (at least `agreement` of its pixels;
- * the largest share wins, then the earlier) is merged into it, its pixels are not added. Any other
- * is kept, so that nothing is lost when the tile at home has missed it; unless it is cut and
- * exclude_pad_detections asks to drop these.
+ * Lone things, which no other tile confirms: groups of one thing that is not whole at home. One
+ * that lies in an object of its class that another tile saw (at least `agreement` of its pixels; if
+ * that is lone too, it must be the larger one; the largest share wins, then the earlier) is merged
+ * into it, its pixels are not added. Any other is kept, so that nothing is lost when the tile at
+ * home has missed it; unless it is cut, nothing was merged into it, and exclude_pad_detections asks
+ * to drop these.
  *
  * Objects without a pixel in the output of the plan are dropped. Then non-maximum suppression: from
  * high to low score (ties: the earlier found), an object goes if its IoU with one that stays, of
@@ -88,7 +89,7 @@ typedef struct WholeObject {
   int64_t first_index;
   int64_t member_count; /* things found that it stands for */
   bool is_union;        /* several members, and no whole one that holds them all */
-  bool is_fragment;     /* cut, and nothing of it found in another tile */
+  bool is_fragment;     /* cut, and nothing of another tile agrees with it or lies in it */
 } WholeObject;
 
 /* Things found, by what became of them. found = kept + merged + suppressed. */

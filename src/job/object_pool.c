@@ -22,8 +22,8 @@ typedef struct Entry {
   EntryState state;
   bool is_settled; /* nothing that may overlap it can still be added */
   bool is_shared;  /* several tiles saw it */
-  bool is_host;    /* lone things may be merged into it */
-  int32_t next;    /* of the free ones */
+  bool is_lone;
+  int32_t next; /* of the free ones */
 } Entry;
 
 struct ObjectPool {
@@ -34,8 +34,8 @@ struct ObjectPool {
   int64_t used;
   int32_t free_entry;
   int64_t waiting;
-  Entry **ranked; /* a list of this round */
-  int64_t ranked_capacity;
+  Entry **listed; /* of this round */
+  int64_t listed_capacity;
 };
 
 Status object_pool_open(const PoolRules *rules, ObjectPool **pool)
@@ -60,7 +60,7 @@ void object_pool_close(ObjectPool *pool)
   for (int64_t e = 0; e < pool->used; ++e)
     object_mask_close(pool->entries[e].mask);
   memory_free(pool->entries);
-  memory_free(pool->ranked);
+  memory_free(pool->listed);
   object_index_close(pool->index);
   memory_free(pool);
 }
@@ -82,7 +82,7 @@ static Status take_entry(ObjectPool *pool, const Candidate *candidate)
                    .mask = candidate->mask,
                    .state = candidate->is_lone ? ENTRY_LONE : ENTRY_WAITING,
                    .is_shared = candidate->object.member_count > 1,
-                   .is_host = !candidate->is_lone};
+                   .is_lone = candidate->is_lone};
   ++pool->waiting;
   return STATUS_OK;
 }
@@ -116,6 +116,85 @@ static bool ranks_above(const Entry *a, const Entry *b)
   return is_earlier(&a->object, &b->object);
 }
 
+/* Groups are complete when they end above what is still to come; so only what is still in a group
+ * can yet overlap. */
+static Status settle(ObjectPool *pool, ObjectGroups *groups)
+{
+  for (int64_t e = 0; e < pool->used; ++e) {
+    Entry *entry = pool->entries + e;
+    bool reached;
+    if (entry->state == ENTRY_FREE || entry->is_settled) continue;
+    TRY(object_groups_reach(groups, entry->mask->window, &reached));
+    entry->is_settled = !reached;
+  }
+  return STATUS_OK;
+}
+
+static bool is_larger(const Entry *a, const Entry *b)
+{
+  if (a->mask->area_px != b->mask->area_px) return a->mask->area_px > b->mask->area_px;
+  return is_earlier(&a->object, &b->object);
+}
+
+/* Whether a lone thing may be merged into this one. */
+static bool may_host(const Entry *entry, const Entry *lone)
+{
+  if (entry == lone || entry->object.class_index != lone->object.class_index) return false;
+  if (!entry->is_shared && entry->object.first_tile == lone->object.first_tile) return false;
+  return !entry->is_lone || is_larger(entry, lone);
+}
+
+/* The object that most of the lone thing lies in, or NULL. must_wait: a smaller lone one beside it
+ * may yet be merged into it. */
+static Status find_host(ObjectPool *pool, const Entry *lone, Entry **host, bool *must_wait)
+{
+  const int32_t *near;
+  int64_t count;
+  int64_t most_px = 0;
+  *host = NULL;
+  *must_wait = false;
+  TRY(object_index_find(pool->index, lone->mask->window, &near, &count));
+  for (int64_t n = 0; n < count; ++n) {
+    Entry *entry = pool->entries + near[n];
+    *must_wait = *must_wait || (entry->state == ENTRY_LONE && may_host(lone, entry));
+    if (!may_host(entry, lone)) continue;
+    const int64_t shared_px = object_mask_shared(lone->mask, entry->mask);
+    if ((double)shared_px < pool->rules.options.agreement * (double)lone->mask->area_px) continue;
+    if (*host != NULL && (shared_px < most_px ||
+                          (shared_px == most_px && is_earlier(&(*host)->object, &entry->object))))
+      continue;
+    most_px = shared_px;
+    *host = entry;
+  }
+  return STATUS_OK;
+}
+
+static Status resolve_lone(ObjectPool *pool, Entry *lone, MergeCounts *counts)
+{
+  Entry *host;
+  bool must_wait;
+  TRY(find_host(pool, lone, &host, &must_wait));
+  if (must_wait) return STATUS_OK;
+  if (host != NULL) {
+    host->object.member_count += lone->object.member_count;
+    host->object.is_fragment = false;
+    drop(pool, lone);
+  } else if (lone->object.is_fragment && pool->rules.options.exclude_pad_detections) {
+    counts->excluded += lone->object.member_count;
+    drop(pool, lone);
+  } else {
+    lone->state = ENTRY_WAITING;
+  }
+  return STATUS_OK;
+}
+
+static int by_size(const void *left, const void *right)
+{
+  const Entry *a = *(const Entry *const *)left;
+  const Entry *b = *(const Entry *const *)right;
+  return is_larger(b, a) ? -1 : is_larger(a, b);
+}
+
 static int by_rank(const void *left, const void *right)
 {
   const Entry *a = *(const Entry *const *)left;
@@ -130,67 +209,27 @@ static int by_order(const void *left, const void *right)
   return is_earlier(&a->object, &b->object) ? -1 : is_earlier(&b->object, &a->object);
 }
 
-static Status settle(ObjectPool *pool, ObjectGroups *groups, int64_t frontier_px)
+/* The settled ones of a state. */
+static Status list_entries(ObjectPool *pool, EntryState state,
+                           int (*compare)(const void *, const void *), int64_t *count)
 {
-  for (int64_t e = 0; e < pool->used; ++e) {
-    Entry *entry = pool->entries + e;
-    if (entry->state == ENTRY_FREE || entry->is_settled) continue;
-    const Window window = entry->mask->window;
-    bool reached;
-    if (window.y_px + window.height_px > frontier_px) continue;
-    TRY(object_groups_reach(groups, window, &reached));
-    entry->is_settled = !reached;
-  }
+  *count = 0;
+  TRY(object_room((void **)&pool->listed, &pool->listed_capacity, pool->used, sizeof *pool->listed,
+                  "pool of objects"));
+  for (int64_t e = 0; e < pool->used; ++e)
+    if (pool->entries[e].state == state && pool->entries[e].is_settled)
+      pool->listed[(*count)++] = pool->entries + e;
+  qsort(pool->listed, (size_t)*count, sizeof *pool->listed, compare);
   return STATUS_OK;
 }
 
-/* The object that most of the lone thing lies in, or NULL. */
-static Status find_host(ObjectPool *pool, const Entry *lone, Entry **host)
-{
-  const int32_t *near;
-  int64_t count;
-  int64_t most_px = 0;
-  *host = NULL;
-  TRY(object_index_find(pool->index, lone->mask->window, &near, &count));
-  for (int64_t n = 0; n < count; ++n) {
-    Entry *entry = pool->entries + near[n];
-    if (!entry->is_host || entry->object.class_index != lone->object.class_index ||
-        (!entry->is_shared && entry->object.first_tile == lone->object.first_tile))
-      continue;
-    const int64_t shared_px = object_mask_shared(lone->mask, entry->mask);
-    const bool is_more = shared_px > most_px || (shared_px == most_px && *host != NULL &&
-                                                 is_earlier(&entry->object, &(*host)->object));
-    if ((double)shared_px < pool->rules.options.agreement * (double)lone->mask->area_px || !is_more)
-      continue;
-    most_px = shared_px;
-    *host = entry;
-  }
-  return STATUS_OK;
-}
-
-/* What has no host goes on as an object of its own, which is no host either: so the order of the
- * lone ones does not matter. */
-static Status resolve_lone(ObjectPool *pool, Entry *lone, MergeCounts *counts)
-{
-  Entry *host;
-  TRY(find_host(pool, lone, &host));
-  if (host != NULL) {
-    host->object.member_count += lone->object.member_count;
-    drop(pool, lone);
-  } else if (lone->object.is_fragment && pool->rules.options.exclude_pad_detections) {
-    counts->excluded += lone->object.member_count;
-    drop(pool, lone);
-  } else {
-    lone->state = ENTRY_WAITING;
-  }
-  return STATUS_OK;
-}
-
+/* Small ones first, so that one merged into another goes where that one goes. */
 static Status resolve_all(ObjectPool *pool, MergeCounts *counts)
 {
-  for (int64_t e = 0; e < pool->used; ++e)
-    if (pool->entries[e].state == ENTRY_LONE && pool->entries[e].is_settled)
-      TRY(resolve_lone(pool, pool->entries + e, counts));
+  int64_t count;
+  TRY(list_entries(pool, ENTRY_LONE, by_size, &count));
+  for (int64_t l = 0; l < count; ++l)
+    TRY(resolve_lone(pool, pool->listed[l], counts));
   return STATUS_OK;
 }
 
@@ -201,7 +240,7 @@ typedef enum Verdict { VERDICT_KEEP, VERDICT_DROP, VERDICT_WAIT } Verdict;
 static Verdict judge_beside(const ObjectPool *pool, const Entry *entry, const Entry *other)
 {
   const bool same_class = entry->object.class_index == other->object.class_index;
-  if (other->state == ENTRY_LONE && same_class && entry->is_host) return VERDICT_WAIT;
+  if (other->state == ENTRY_LONE && same_class) return VERDICT_WAIT;
   if (!same_class && !pool->rules.options.nms_across_classes) return VERDICT_KEEP;
   if (!ranks_above(other, entry)) return VERDICT_KEEP;
   if (other->state != ENTRY_KEPT) return VERDICT_WAIT;
@@ -225,39 +264,26 @@ static Status judge(ObjectPool *pool, const Entry *entry, Verdict *verdict)
   return STATUS_OK;
 }
 
-/* The settled ones that wait, best first. */
-static Status rank_waiting(ObjectPool *pool, int64_t *count)
-{
-  *count = 0;
-  TRY(object_room((void **)&pool->ranked, &pool->ranked_capacity, pool->used, sizeof *pool->ranked,
-                  "pool of objects"));
-  for (int64_t e = 0; e < pool->used; ++e)
-    if (pool->entries[e].state == ENTRY_WAITING && pool->entries[e].is_settled)
-      pool->ranked[(*count)++] = pool->entries + e;
-  qsort(pool->ranked, (size_t)*count, sizeof *pool->ranked, by_rank);
-  return STATUS_OK;
-}
-
 /* Leaves those that stay at the front of the list, in the order in which they are given out. */
 static Status suppress(ObjectPool *pool, MergeCounts *counts, int64_t *kept)
 {
   int64_t count;
   *kept = 0;
-  TRY(rank_waiting(pool, &count));
+  TRY(list_entries(pool, ENTRY_WAITING, by_rank, &count));
   for (int64_t r = 0; r < count; ++r) {
-    Entry *entry = pool->ranked[r];
+    Entry *entry = pool->listed[r];
     Verdict verdict;
     TRY(judge(pool, entry, &verdict));
     if (verdict == VERDICT_KEEP) {
       entry->state = ENTRY_KEPT;
       --pool->waiting;
-      pool->ranked[(*kept)++] = entry;
+      pool->listed[(*kept)++] = entry;
     } else if (verdict == VERDICT_DROP) {
       counts->by_nms += entry->object.member_count;
       drop(pool, entry);
     }
   }
-  qsort(pool->ranked, (size_t)*kept, sizeof *pool->ranked, by_order);
+  qsort(pool->listed, (size_t)*kept, sizeof *pool->listed, by_order);
   return STATUS_OK;
 }
 
@@ -295,15 +321,14 @@ static Status forget(ObjectPool *pool)
   return STATUS_OK;
 }
 
-Status object_pool_advance(ObjectPool *pool, ObjectGroups *groups, int64_t frontier_px,
-                           MergeCounts *counts)
+Status object_pool_advance(ObjectPool *pool, ObjectGroups *groups, MergeCounts *counts)
 {
   int64_t kept;
-  TRY(settle(pool, groups, frontier_px));
+  TRY(settle(pool, groups));
   TRY(resolve_all(pool, counts));
   TRY(suppress(pool, counts, &kept));
   for (int64_t k = 0; k < kept; ++k)
-    TRY(give(pool, pool->ranked[k], counts));
+    TRY(give(pool, pool->listed[k], counts));
   return forget(pool);
 }
 

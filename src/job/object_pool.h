@@ -17,8 +17,7 @@ Status object_pool_open(const PoolRules *rules, ObjectPool **pool);
 void object_pool_close(ObjectPool *pool); /* accepts NULL */
 /* Takes over the candidate's mask, also when it fails. */
 Status object_pool_add(ObjectPool *pool, const Candidate *candidate);
-/* Decides all that can be decided when what is still to come lies at row frontier_px or below or in
- * groups, gives out what stays, counts. */
-Status object_pool_advance(ObjectPool *pool, ObjectGroups *groups, int64_t frontier_px,
-                           MergeCounts *counts);
+/* Decides all that can be decided, gives out what stays, counts. groups: has passed on all that was
+ * complete, so that nothing still to come overlaps what is here but what it holds. */
+Status object_pool_advance(ObjectPool *pool, ObjectGroups *groups, MergeCounts *counts);
 int64_t object_pool_waiting(const ObjectPool *pool);

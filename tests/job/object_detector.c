@@ -90,17 +90,36 @@ static void find_things(const Oracle *oracle, OracleMode mode, View *view)
   free(thing_of);
 }
 
-static ObjectMask *mask_of(const View *view, int32_t thing)
+/* What covers a place; 0 beyond what the tile sees. */
+static int32_t thing_at(const View *view, int64_t x, int64_t y)
 {
-  const Window box = view->box_of[thing];
+  if (!window_contains_pixel(view->window, x, y)) return 0;
+  return view->things[(y - view->window.y_px) * view->window.width_px + x - view->window.x_px];
+}
+
+/* Whether a pixel and one beside it differ in being of the thing. */
+static bool is_outline(const View *view, int32_t thing, int64_t x, int64_t y)
+{
+  const bool is_in = thing_at(view, x, y) == thing;
+  return is_in != (thing_at(view, x - 1, y) == thing) ||
+         is_in != (thing_at(view, x + 1, y) == thing) ||
+         is_in != (thing_at(view, x, y - 1) == thing) ||
+         is_in != (thing_at(view, x, y + 1) == thing);
+}
+
+static ObjectMask *mask_of(const View *view, int32_t thing, double outline_share, Random *noise)
+{
+  const Window box = window_intersect(window_grow(view->box_of[thing], 1), view->window);
   uint8_t *bytes = calloc((size_t)window_pixels(box), 1);
   ObjectMask *mask;
   assert_non_null(bytes);
   for (int64_t y = 0; y < box.height_px; ++y)
     for (int64_t x = 0; x < box.width_px; ++x) {
-      const int64_t place = (box.y_px - view->window.y_px + y) * view->window.width_px + box.x_px -
-                            view->window.x_px + x;
-      bytes[y * box.width_px + x] = view->things[place] == thing;
+      bool is_in = thing_at(view, box.x_px + x, box.y_px + y) == thing;
+      if (outline_share > 0 && is_outline(view, thing, box.x_px + x, box.y_px + y) &&
+          random_uniform(noise) < outline_share)
+        is_in = !is_in;
+      bytes[y * box.width_px + x] = is_in;
     }
   CHECK_OK(object_mask_from_bytes(bytes, box.width_px, box, &mask));
   free(bytes);
@@ -117,7 +136,14 @@ static FoundThing describe(const Oracle *oracle, const OracleDetector *detector,
                       .score = detector->noise_seed != 0 ? random_uniform(noise) : shape->score,
                       .box = {(double)box.x_px, (double)box.y_px, (double)(box.x_px + box.width_px),
                               (double)(box.y_px + box.height_px)},
-                      .mask = mask_of(view, thing)};
+                      .mask = mask_of(view, thing, detector->outline_share, noise)};
+}
+
+static FoundThing cover(Window window)
+{
+  ObjectMask *mask;
+  CHECK_OK(object_mask_from_window(window, &mask));
+  return (FoundThing){.class_index = ORACLE_BLANKET_CLASS, .mask = mask};
 }
 
 static int64_t list_things(const Oracle *oracle, const OracleDetector *detector, const View *view,
@@ -125,16 +151,17 @@ static int64_t list_things(const Oracle *oracle, const OracleDetector *detector,
 {
   int64_t count = 0;
   for (int32_t thing = 1; thing <= view->thing_count; ++thing) {
+    const double whole_px = (double)oracle->shapes[view->shape_of[thing]].area_px;
     FoundThing found = describe(oracle, detector, view, thing, noise);
-    if (found.mask->area_px < detector->least_area_px) {
+    if ((double)found.mask->area_px < detector->missed_share * whole_px) {
       object_mask_close((ObjectMask *)(uintptr_t)found.mask);
       continue;
     }
     things[count++] = found;
-    if (detector->noise_seed == 0 || random_uniform(noise) >= detector->duplicate_share) continue;
-    found = describe(oracle, detector, view, thing, noise);
-    things[count++] = found;
+    if (detector->noise_seed != 0 && random_uniform(noise) < detector->duplicate_share)
+      things[count++] = describe(oracle, detector, view, thing, noise);
   }
+  if (detector->blanket) things[count++] = cover(view->window);
   return count;
 }
 

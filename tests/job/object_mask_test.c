@@ -204,19 +204,11 @@ static void a_spiral_is_one_piece(void **state)
 static void packed_bytes_are_those_of_the_format(void **state)
 {
   static const char *const rows[] = {"#.##", "...#"};
-  const uint8_t expected[] = {/* left 200 */ 0x90,
-                              0x03,
+  const uint8_t expected[] = {/* left 200 */ 0x90, 0x03,
                               /* top -3 */ 5,
-                              /* 4 x 2 */ 4,
-                              2,
-                              /* two runs */ 2,
-                              0,
-                              1,
-                              1,
-                              2,
-                              /* one run */ 1,
-                              3,
-                              1};
+                              /* 4 x 2 */ 4,       2,
+                              /* two runs */ 2,    0,    1, 1, 2,
+                              /* one run */ 1,     3,    1};
   uint8_t bytes[sizeof expected];
   ObjectMask *mask = draw(rows, (Window){200, -3, 4, 2});
   assert_int_equal(object_mask_packed_bytes(mask), sizeof expected);

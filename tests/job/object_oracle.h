@@ -41,8 +41,13 @@ typedef struct OracleDetector {
   bool use_apart_class;
   uint64_t noise_seed;    /* of scores and of what follows; 0: none of it */
   double duplicate_share; /* of things found that are found twice */
-  int64_t least_area_px;  /* smaller ones are overlooked */
+  double outline_share;   /* of pixels along outlines that are lost, and of those beside them that
+                             are gained; another lot in each tile */
+  double missed_share;    /* a thing of which a tile sees less is overlooked */
+  bool blanket; /* last in each tile, a thing of class ORACLE_BLANKET_CLASS that is all it sees */
 } OracleDetector;
+
+enum { ORACLE_BLANKET_CLASS = 99 };
 
 /* Shows the merge all tiles; returns how many things were found. pass_empty: also those tiles that
  * see nothing. */

@@ -39,14 +39,21 @@ static Status take(void *context, const WholeObject *object, bool *wanted)
   return STATUS_OK;
 }
 
+/* A raster of another size, tiles of 32 px. */
+static void begin_on(Bench *bench, Window area, int32_t padding_px, MergeOptions options)
+{
+  const TileOptions tiles = {
+      .tile_px = 32, .padding_px = padding_px, .batch_size = 1, .size_multiple = 8};
+  *bench = (Bench){.given = {.unwanted_class = -1}};
+  CHECK_OK(tile_plan_make(area, area, tiles, &bench->plan));
+  CHECK_OK(object_merge_open(area, &bench->plan, options, take, &bench->given, &bench->merge));
+}
+
 static void begin(Bench *bench, MergeOptions options)
 {
-  const TileOptions tiles = {.tile_px = 32, .padding_px = 4, .batch_size = 1, .size_multiple = 8};
-  *bench = (Bench){.given = {.unwanted_class = -1}};
-  CHECK_OK(tile_plan_make(raster, raster, tiles, &bench->plan));
+  begin_on(bench, raster, 4, options);
   assert_true(window_equal(tile_plan_tile(&bench->plan, 1), (Window){24, 0, 32, 24}));
   assert_true(window_equal(tile_plan_core(&bench->plan, 0), (Window){0, 0, 28, 24}));
-  CHECK_OK(object_merge_open(raster, &bench->plan, options, take, &bench->given, &bench->merge));
 }
 
 static void end(Bench *bench)
@@ -242,6 +249,168 @@ static void a_stray_blob_upon_a_neighbour_joins_nothing(void **state)
   add_drawn(&bench, 1, right_rows, 4, 'b', 0.5);
   end(&bench);
   assert_int_equal(bench.given.count, 2);
+}
+
+static void a_whole_copy_that_does_not_hold_the_others_is_not_the_object(void **state)
+{
+  Bench bench;
+  begin(&bench, plain);
+  const FoundThing left = box(0, 0.5, 2, 4, 30, 6);
+  const FoundThing right[2] = {box(0, 0.5, 24, 4, 26, 6), box(0, 0.9, 25, 4, 8, 6)};
+  add(&bench, 0, &left, 1);
+  add(&bench, 1, right, 2);
+  end(&bench);
+  assert_int_equal(bench.given.count, 1);
+  assert_true(window_equal(bench.given.windows[0], (Window){2, 4, 48, 6}));
+  assert_int_equal(bench.given.objects[0].member_count, 3);
+}
+
+static ObjectMask *mask_of_two(Window a, Window b)
+{
+  ObjectMask *parts[2];
+  ObjectMask *mask;
+  CHECK_OK(object_mask_from_window(a, &parts[0]));
+  CHECK_OK(object_mask_from_window(b, &parts[1]));
+  CHECK_OK(object_mask_union((const ObjectMask *const *)parts, 2, &mask));
+  object_mask_close(parts[0]);
+  object_mask_close(parts[1]);
+  return mask;
+}
+
+static void a_whole_thing_is_not_joined_to_a_cut_one_by_a_piece_of_it(void **state)
+{
+  Bench bench;
+  begin(&bench, plain);
+  const FoundThing left = box(0, 0.5, 25, 2, 5, 5);
+  FoundThing right = box(0, 0.5, 24, 2, 26, 18);
+  ObjectMask *mask = mask_of_two((Window){25, 2, 5, 5}, (Window){24, 12, 26, 8});
+  right.mask = mask;
+  add(&bench, 0, &left, 1);
+  add(&bench, 1, &right, 1);
+  end(&bench);
+  object_mask_close(mask);
+  assert_int_equal(bench.given.count, 2);
+}
+
+/* The right one lacks a row in the middle, so that it comes in pieces which by themselves are less
+ * than half of the left one. */
+static void masks_that_agree_across_the_overlap_are_joined_though_their_pieces_do_not(void **state)
+{
+  Bench bench;
+  begin(&bench, plain);
+  const FoundThing left = box(0, 0.5, 2, 4, 30, 9);
+  FoundThing right = box(0, 0.5, 24, 4, 32, 9);
+  ObjectMask *mask = mask_of_two((Window){24, 4, 32, 4}, (Window){24, 9, 32, 4});
+  right.mask = mask;
+  add(&bench, 0, &left, 1);
+  add(&bench, 1, &right, 1);
+  end(&bench);
+  object_mask_close(mask);
+  assert_int_equal(bench.given.count, 1);
+}
+
+static void what_a_mask_has_beyond_its_tile_does_not_count(void **state)
+{
+  Bench bench;
+  begin(&bench, plain);
+  FoundThing thing = box(0, 0.5, 20, 4, 30, 9);
+  ObjectMask *mask;
+  CHECK_OK(object_mask_from_window((Window){20, -4, 30, 12}, &mask));
+  thing.mask = mask;
+  add(&bench, 0, &thing, 1);
+  end(&bench);
+  object_mask_close(mask);
+  assert_true(window_equal(bench.given.windows[0], (Window){20, 0, 12, 8}));
+}
+
+/* Tiles that meet at column 32. */
+static int64_t objects_over_a_bare_border(FoundThing left, FoundThing right)
+{
+  Bench bench;
+  begin_on(&bench, (Window){0, 0, 64, 24}, 0, plain);
+  assert_true(window_equal(tile_plan_tile(&bench.plan, 1), (Window){32, 0, 32, 24}));
+  add(&bench, 0, &left, 1);
+  add(&bench, 1, &right, 1);
+  end(&bench);
+  return bench.given.count;
+}
+
+static void over_a_bare_border_what_touches_enough_is_joined(void **state)
+{
+  const FoundThing left = box(0, 0.5, 20, 4, 12, 6); /* rows 4 … 9 */
+  assert_int_equal(objects_over_a_bare_border(left, box(0, 0.5, 32, 4, 5, 6)), 1);
+  assert_int_equal(objects_over_a_bare_border(left, box(0, 0.5, 33, 4, 5, 6)), 2);
+  assert_int_equal(objects_over_a_bare_border(left, box(1, 0.5, 32, 4, 5, 6)), 2);
+  /* Of 6 rows beside 6, diagonal neighbours count: 3 of 6 do, 2 do not. */
+  assert_int_equal(objects_over_a_bare_border(left, box(0, 0.5, 32, 8, 5, 6)), 1);
+  assert_int_equal(objects_over_a_bare_border(left, box(0, 0.5, 32, 9, 5, 6)), 2);
+  /* A corner touches the whole of a single row. */
+  assert_int_equal(objects_over_a_bare_border(left, box(0, 0.5, 32, 10, 5, 1)), 1);
+  assert_int_equal(objects_over_a_bare_border(left, box(0, 0.5, 32, 11, 5, 1)), 2);
+}
+
+static void a_lone_fragment_is_not_merged_into_an_object_of_its_own_tile(void **state)
+{
+  Bench bench;
+  MergeOptions options = plain;
+  options.nms_overlap = 1;
+  const FoundThing things[2] = {box(0, 0.9, 4, 4, 24, 10), box(0, 0.5, 20, 4, 12, 6)};
+  begin(&bench, options);
+  add(&bench, 0, things, 2);
+  end(&bench);
+  assert_int_equal(bench.given.count, 2);
+}
+
+static void of_two_lone_fragments_the_smaller_is_merged_into_the_larger(void **state)
+{
+  Bench bench;
+  MergeOptions options = plain;
+  options.exclude_pad_detections = true;
+  /* Of the overlap, 8 x 6 against 3 x 6 px: they do not agree. */
+  merge_two(&bench, options, box(0, 0.5, 20, 4, 12, 6), box(0, 0.9, 24, 4, 3, 6));
+  assert_int_equal(bench.given.count, 1);
+  assert_int_equal(bench.given.areas[0], 72);
+  assert_int_equal(bench.given.objects[0].member_count, 2);
+  assert_false(bench.given.objects[0].is_fragment); /* so it is not excluded */
+  merge_two(&bench, options, box(0, 0.5, 29, 4, 3, 6), box(0, 0.9, 24, 4, 12, 6));
+  assert_int_equal(bench.given.count, 1);
+  assert_int_equal(bench.given.areas[0], 72);
+}
+
+/* What lies over the fragment is open until the next row of tiles has been seen; the object that
+ * the fragment lies in could be given out before, but then would not count it. */
+static void an_object_waits_for_what_may_yet_be_merged_into_it(void **state)
+{
+  Bench bench;
+  begin_on(&bench, (Window){0, 0, 56, 56}, 4, plain);
+  const FoundThing left[2] = {box(0, 0.9, 10, 2, 20, 10), box(1, 0.9, 20, 16, 7, 14)};
+  const FoundThing right = box(0, 0.5, 24, 4, 5, 14);
+  add(&bench, 0, left, 2);
+  add(&bench, 1, &right, 1);
+  end(&bench);
+  assert_int_equal(bench.given.count, 2);
+  assert_int_equal(bench.given.objects[0].first_index, 0);
+  assert_int_equal(bench.given.objects[0].member_count, 2);
+}
+
+/* The first thing reaches into the next row of tiles, the second does not. */
+static void rows_of_tiles_end_one_by_one_also_where_they_are_skipped(void **state)
+{
+  const FoundThing top[2] = {box(0, 0.9, 2, 2, 6, 28), box(0, 0.9, 12, 2, 6, 6)};
+  const FoundThing bottom = box(0, 0.9, 2, 60, 6, 6);
+  for (int skip = 0; skip < 2; ++skip) {
+    Bench bench;
+    begin_on(&bench, (Window){0, 0, 24, 80}, 4, plain);
+    assert_int_equal(bench.plan.rows.count, 3);
+    add(&bench, 0, top, 2);
+    if (skip == 0) add(&bench, 1, NULL, 0);
+    add(&bench, 2, &bottom, 1);
+    end(&bench);
+    assert_int_equal(bench.given.count, 3);
+    assert_int_equal(bench.given.objects[0].first_index, 1);
+    assert_int_equal(bench.given.objects[1].first_index, 0);
+    assert_int_equal(bench.given.objects[2].first_tile, 2);
+  }
 }
 
 static void a_lone_fragment_inside_an_object_of_another_tile_is_merged_into_it(void **state)
@@ -443,6 +612,15 @@ int main(void)
       cmocka_unit_test(things_of_one_tile_are_never_joined),
       cmocka_unit_test(row_houses_that_touch_stay_apart),
       cmocka_unit_test(a_stray_blob_upon_a_neighbour_joins_nothing),
+      cmocka_unit_test(a_whole_copy_that_does_not_hold_the_others_is_not_the_object),
+      cmocka_unit_test(a_whole_thing_is_not_joined_to_a_cut_one_by_a_piece_of_it),
+      cmocka_unit_test(masks_that_agree_across_the_overlap_are_joined_though_their_pieces_do_not),
+      cmocka_unit_test(what_a_mask_has_beyond_its_tile_does_not_count),
+      cmocka_unit_test(over_a_bare_border_what_touches_enough_is_joined),
+      cmocka_unit_test(a_lone_fragment_is_not_merged_into_an_object_of_its_own_tile),
+      cmocka_unit_test(of_two_lone_fragments_the_smaller_is_merged_into_the_larger),
+      cmocka_unit_test(an_object_waits_for_what_may_yet_be_merged_into_it),
+      cmocka_unit_test(rows_of_tiles_end_one_by_one_also_where_they_are_skipped),
       cmocka_unit_test(a_lone_fragment_inside_an_object_of_another_tile_is_merged_into_it),
       cmocka_unit_test(a_lone_fragment_is_kept_and_marked_or_excluded_on_demand),
       cmocka_unit_test(the_edge_of_the_raster_cuts_nothing),
