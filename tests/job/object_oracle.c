@@ -122,18 +122,66 @@ static void choose_apart_class(Oracle *oracle, int32_t id, int32_t top_px, int32
     ++oracle->shapes[id].apart_class;
 }
 
+/* Marks what hangs together (4-neighbours) with the pixel, as -id; how many pixels. */
+static int64_t mark_connected(Oracle *oracle, int64_t first, int64_t *queue)
+{
+  const int64_t width = oracle->width_px;
+  const int32_t id = oracle->labels[first];
+  int64_t found = 0;
+  queue[found++] = first;
+  oracle->labels[first] = -id;
+  for (int64_t next = 0; next < found; ++next) {
+    const int64_t x = queue[next] % width;
+    const int64_t y = queue[next] / width;
+    const int64_t beside[4] = {x > 0 ? queue[next] - 1 : first,
+                               x < width - 1 ? queue[next] + 1 : first,
+                               y > 0 ? queue[next] - width : first,
+                               y < oracle->height_px - 1 ? queue[next] + width : first};
+    for (int n = 0; n < 4; ++n) {
+      if (oracle->labels[beside[n]] != id) continue;
+      oracle->labels[beside[n]] = -id;
+      queue[found++] = beside[n];
+    }
+  }
+  return found;
+}
+
+/* Takes the last shape back if it is not connected (spirals whose inmost turn is too narrow). */
+static bool keep_if_connected(Oracle *oracle, int64_t first)
+{
+  const int32_t id = oracle->shape_count;
+  OracleShape *shape = oracle->shapes + id;
+  int64_t *queue = calloc((size_t)shape->area_px, sizeof *queue);
+  assert_non_null(queue);
+  const int64_t found = mark_connected(oracle, first, queue);
+  const bool is_connected = found == shape->area_px;
+  for (int64_t n = 0; n < found; ++n)
+    oracle->labels[queue[n]] = is_connected ? id : 0;
+  free(queue);
+  if (is_connected) return true;
+  for (int64_t n = first; n < (int64_t)oracle->width_px * oracle->height_px; ++n)
+    if (oracle->labels[n] == id) oracle->labels[n] = 0;
+  *shape = (OracleShape){0};
+  --oracle->shape_count;
+  return false;
+}
+
 static void add_shape(Oracle *oracle, const Sketch *sketch, Random *random)
 {
   OracleShape *shape = oracle->shapes + ++oracle->shape_count;
+  int64_t first = -1;
   shape->class_index = (int32_t)random_below(random, 3);
   shape->score = random_uniform(random);
   for (int32_t y = sketch->y_px; y < sketch->y_px + sketch->size_px; ++y)
     for (int32_t x = sketch->x_px; x < sketch->x_px + sketch->size_px; ++x)
       if (sketch_holds(sketch, x, y)) {
-        oracle->labels[(int64_t)y * oracle->width_px + x] = oracle->shape_count;
+        const int64_t place = (int64_t)y * oracle->width_px + x;
+        if (first < 0) first = place;
+        oracle->labels[place] = oracle->shape_count;
         ++shape->area_px;
       }
-  choose_apart_class(oracle, oracle->shape_count, sketch->y_px, sketch->y_px + sketch->size_px);
+  if (keep_if_connected(oracle, first))
+    choose_apart_class(oracle, oracle->shape_count, sketch->y_px, sketch->y_px + sketch->size_px);
 }
 
 enum { SHAPES_MOST = 20000 };
