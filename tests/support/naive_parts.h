@@ -185,6 +185,21 @@ void naive_detections(Device *device, const BoxHead *head, const Regions *region
                       const float *image_sizes, Detections *detections, void *scratch);
 void naive_detection_regions(Device *device, const Detections *detections, Regions *regions,
                              int32_t *classes);
+void naive_mask_targets(Device *device, const Regions *positives, const int32_t *matches,
+                        const Truth *truth, int32_t height_px, int32_t width_px, int32_t mask_px,
+                        float *targets);
+size_t naive_mask_loss_scratch_bytes(const MaskHead *head);
+void naive_mask_loss_sums(Device *device, const MaskHead *head, const void *logits,
+                          const Regions *positives, const int32_t *classes, const float *targets,
+                          float *sums, void *scratch);
+void naive_mask_loss_backward(Device *device, const MaskHead *head, const void *logits,
+                              const Regions *positives, const int32_t *classes,
+                              const float *targets, const float *row_count, float scale,
+                              void *dlogits);
+void naive_mask_select(Device *device, const MaskHead *head, const void *logits,
+                       const Regions *regions, const int32_t *classes, float *masks);
+void naive_mask_paste(Device *device, const Regions *regions, const float *masks, int32_t mask_px,
+                      const float *image_sizes, float threshold, PastedMasks *pasted);
 size_t naive_clip_scratch_bytes(int64_t count);
 void naive_clip_scale(Device *device, int64_t count, const float *g, float norm_limit, float *norm,
                       float *scale, void *scratch);

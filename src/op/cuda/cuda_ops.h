@@ -160,6 +160,20 @@ void detections_cuda(Device *device, const BoxHead *head, const Regions *regions
                      const float *image_sizes, Detections *detections, void *scratch);
 void detection_regions_cuda(Device *device, const Detections *detections, Regions *regions,
                             int32_t *classes);
+void mask_targets_cuda(Device *device, const Regions *positives, const int32_t *matches,
+                       const Truth *truth, int32_t height_px, int32_t width_px, int32_t mask_px,
+                       float *targets);
+size_t mask_loss_scratch_bytes_cuda(const MaskHead *head);
+void mask_loss_sums_cuda(Device *device, const MaskHead *head, const void *logits,
+                         const Regions *positives, const int32_t *classes, const float *targets,
+                         float *sums, void *scratch);
+void mask_loss_backward_cuda(Device *device, const MaskHead *head, const void *logits,
+                             const Regions *positives, const int32_t *classes, const float *targets,
+                             const float *row_count, float scale, void *dlogits);
+void mask_select_cuda(Device *device, const MaskHead *head, const void *logits,
+                      const Regions *regions, const int32_t *classes, float *masks);
+void mask_paste_cuda(Device *device, const Regions *regions, const float *masks, int32_t mask_px,
+                     const float *image_sizes, float threshold, PastedMasks *pasted);
 size_t clip_scratch_bytes_cuda(int64_t count);
 void clip_scale_cuda(Device *device, int64_t count, const float *g, float norm_limit, float *norm,
                      float *scale, void *scratch);
