@@ -110,6 +110,27 @@ static void a_category_of_0_makes_all_one_more(void **state)
   chip_set_close(set);
 }
 
+static void the_larger_class_lies_above_in_any_order(void **state)
+{
+  char folder[FIXTURE_PATH_BYTES];
+  ChipSet *set;
+  uint8_t image[SIDE * SIDE], valid[SIDE * SIDE];
+  uint16_t labels[SIDE * SIDE];
+  write_set("above",
+            HEAD "{\"image_id\":70,\"category_id\":5,\"segmentation\":[[1,1,4,1,4,4,1,4]]},"
+                 "{\"image_id\":70,\"category_id\":2,\"segmentation\":[[0,0,3,0,3,3,0,3]]}]}",
+            folder);
+  CHECK_OK(chip_set_open(folder, &set));
+  CHECK_OK(chip_set_read(set, 0, image, valid, labels));
+  assert_int_equal(labels[0], 2);
+  assert_int_equal(labels[SIDE + 1], 5);
+  assert_int_equal(labels[3 * SIDE + 3], 5);
+  assert_int_equal(labels[4 * SIDE + 4], 0);
+  assert_int_equal(chip_set_info(set)->classes[1].pixel_count, 5);
+  assert_int_equal(chip_set_info(set)->classes[2].pixel_count, 9);
+  chip_set_close(set);
+}
+
 static void what_is_wrong_is_said(void **state)
 {
   static const struct {
@@ -267,6 +288,7 @@ int main(void)
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(masks_of_every_kind_are_read),
       cmocka_unit_test(a_category_of_0_makes_all_one_more),
+      cmocka_unit_test(the_larger_class_lies_above_in_any_order),
       cmocka_unit_test(what_is_wrong_is_said),
       cmocka_unit_test(outlines_give_their_mask_again),
       cmocka_unit_test(runs_give_their_mask_again),

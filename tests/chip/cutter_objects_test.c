@@ -200,6 +200,7 @@ static void what_only_touches_the_chip_is_not_counted(void **state)
   assert_int_equal(chip.objects->items[0].feature, 3);
   assert_int_equal(chip.object_outcomes[OBJECT_SMALL_SHARE], 0);
   assert_int_equal(chip.object_outcomes[OBJECT_NO_PIXEL], 0);
+  assert_int_equal(chip.object_outcomes[OBJECT_NO_AREA], 0);
   cutter_close(cutter);
 }
 
