@@ -50,5 +50,5 @@ else
   [[ -n $quick ]] || ASAN_OPTIONS=detect_leaks=0 ctest "${test_options[@]}" --label-regex 'ranks|program' || status=1
 fi
 # The time is for all of them; there are six.
-[[ $fuzz_s == 0 ]] || tests/fuzz/run.sh $(((fuzz_s + 5) / 6)) || status=1
+[[ $fuzz_s == 0 ]] || tests/fuzz/run.sh $(((fuzz_s + 8) / 9)) || status=1
 exit $status
