@@ -185,7 +185,6 @@ static void lay_inference(Detector *d, Layout *layout)
   const DetectorOptions *o = &d->options;
   const size_t detections = (size_t)o->images * (size_t)o->detection_count;
   const size_t rows = (size_t)d->mask_capacity;
-  d->no_classes = take(layout, (size_t)d->region_capacity, sizeof(int32_t));
   b->regions = take_regions(layout, d->region_capacity);
   b->box_logits = take(layout, 1, shape_bytes(d->box_head.logits));
   b->box_deltas = take(layout, 1, shape_bytes(d->box_head.deltas));
@@ -236,7 +235,6 @@ static void measure_scratch(Detector *d)
   want_scratch(d, b->rpn_proposals_scratch_bytes(&d->rpn, o->proposals));
   if (!o->training) {
     want_scratch(d, b->detections_scratch_bytes(&d->box_head, o->images));
-    want_scratch(d, (size_t)d->region_capacity * sizeof(int32_t)); /* classes of proposals */
     return;
   }
   want_scratch(d, b->rpn_match_scratch_bytes(&d->rpn, o->truth_capacity));
@@ -255,6 +253,8 @@ static Status check_options(const DetectorOptions *o)
 {
   if (o->training && o->truth_capacity < 1)
     return status_set(STATUS_BAD_SHAPE, "a detector that is trained wants room for objects");
+  if (o->training) TRY(rpn_training_plan(o->matching, o->rpn_sampling));
+  if (o->training) TRY(roi_sample_plan(o->roi_sampling, o->images));
   if (o->proposals.post_count < 1 || o->proposals.pre_count < 1 || o->detection_count < 1)
     return status_set(STATUS_BAD_SHAPE,
                       "a detector with room for %d of %d proposals and %d objects",

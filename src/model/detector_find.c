@@ -73,9 +73,8 @@ void detector_find_boxes(Detector *d)
                                 .capacity = d->options.proposals.post_count,
                                 .boxes = b->proposals,
                                 .scores = b->proposal_scores,
-                                .classes = d->no_classes,
                                 .counts = b->proposal_counts};
-  d->backend->detection_regions(d->device, &proposals, &b->regions, d->scratch);
+  d->backend->detection_regions(d->device, &proposals, &b->regions, NULL);
   const int32_t rows = detector_row_count(d, &b->regions);
   for (int32_t first = 0; first < rows; first += d->box_rows)
     run_box_head(d, first);

@@ -2,9 +2,10 @@
 
 enum { MASK_PX = 2 * MASK_RCNN_MASK_PX };
 
-static SampleKeys keys(const Detector *d)
+/* Each of the two draws by numbers of its own. */
+static SampleKeys keys(const Detector *d, uint64_t draw)
 {
-  return (SampleKeys){.seed = d->options.seed, .streams = d->buffers.streams};
+  return (SampleKeys){.seed = 2 * d->options.seed + draw, .streams = d->buffers.streams};
 }
 
 void detector_sample(Detector *d)
@@ -12,10 +13,10 @@ void detector_sample(Detector *d)
   DetectorBuffers *b = &d->buffers;
   const DetectorOptions *o = &d->options;
   d->backend->rpn_match(d->device, &d->rpn, o->matching, &b->truth, b->matches, d->scratch);
-  d->backend->rpn_sample(d->device, &d->rpn, o->rpn_sampling, keys(d), b->matches, b->sampled,
+  d->backend->rpn_sample(d->device, &d->rpn, o->rpn_sampling, keys(d, 0), b->matches, b->sampled,
                          d->scratch);
-  d->backend->roi_sample(d->device, o->roi_sampling, keys(d), o->proposals.post_count, b->proposals,
-                         b->proposal_counts, &b->truth, &b->rois, d->scratch);
+  d->backend->roi_sample(d->device, o->roi_sampling, keys(d, 1), o->proposals.post_count,
+                         b->proposals, b->proposal_counts, &b->truth, &b->rois, d->scratch);
 }
 
 /* Which of the networks' gradients are complete, counted in the block of all. */

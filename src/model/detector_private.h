@@ -25,8 +25,7 @@ struct Detector {
   int32_t mask_capacity, mask_rows;
 
   DetectorBuffers buffers;
-  int32_t *no_classes; /* zeros, of proposals */
-  float *part_sums;    /* of one call of mask_loss_sums */
+  float *part_sums; /* of one call of mask_loss_sums */
   void *scratch;
   char *memory; /* all of the buffers */
   size_t buffer_bytes, scratch_bytes;
