@@ -81,9 +81,10 @@ def drawn(attempt_at, limit=2000):
 
 
 def conv_transpose2d():
-    words = """caseI: n h w in out kernel stride pad output_pad bias; inputs upI.x, .weight (in, out, kh, kw), .bias, .dy;
-        results: images channels last, weights as PyTorch has them; float64"""
-    cases = [(2, 3, 4, 5, 6, 2, 2, 0, 0, 1), (1, 7, 7, 8, 8, 2, 2, 0, 0, 1), (2, 4, 3, 3, 4, 3, 2, 1, 1, 0), (1, 1, 1, 4, 2, 2, 2, 0, 0, 1)]
+    words = """caseI: n h w in out kernel stride pad output_pad bias; inputs upI.x, .weight (in, out, kh, kw), .bias, .dy; results:
+        images channels last, weights as PyTorch has them; float64"""
+    cases = [(2, 3, 4, 5, 6, 2, 2, 0, 0, 1), (1, 7, 7, 8, 8, 2, 2, 0, 0, 1), (2, 4, 3, 3, 4, 3, 2, 1, 1, 0),
+             (1, 1, 1, 4, 2, 2, 2, 0, 0, 1)]
     with golden("conv_transpose2d", words) as file:
         for i, case in enumerate(cases):
             n, h, w, c, out, kernel, stride, pad, more, bias = case
@@ -146,10 +147,10 @@ def level_cases(file):
 
 
 def roi_align_file():
-    words = """caseI: n h w c bins sampling_ratio (0: adaptive, torchvision's -1) scale rois; inputs roiI.x, .dy (rois, bins, bins, c);
-        roiI.rois: image x1 y1 x2 y2; aligned False. levels: MultiScaleRoIAlign; levels.case: n image_height image_width c bins
-        sampling_ratio boxes_of_image_0 boxes_of_image_1; inputs levels.xK (n, height / 2^(K+2), width / 2^(K+2), c), levels.dy;
-        levels.level: the map of each box, 0 to 3. float32"""
+    words = """caseI: n h w c bins sampling_ratio (0: adaptive, torchvision's -1) scale rois; inputs roiI.x, .dy (rois, bins, bins,
+        c); roiI.rois: image x1 y1 x2 y2; aligned False. levels: MultiScaleRoIAlign; levels.case: n image_height image_width c
+        bins sampling_ratio boxes_of_image_0 boxes_of_image_1; inputs levels.xK (n, height / 2^(K+2), width / 2^(K+2), c),
+        levels.dy; levels.level: the map of each box, 0 to 3. float32"""
     with golden("roi_align", words) as file:
         roi_align_cases(file)
         level_cases(file)
@@ -269,11 +270,12 @@ def check_proposals(network, boxes, logits, sizes, counts, what):
 
 def proposals():
     words = """cells: the anchors of a cell, of sizes 32 to 512 by ratios 0.5 1 2; cells_other: sizes 8 12 by ratios 0.3 1 3.7 (ratio
-        before size). anchorsI.case: image_height image_width (as batched) anchors; .maps: height width of the five maps; .boxes: the
-        anchors at .places. coderI: boxes, deltas (two codes a row), decoded, clipped to 90 rows x 120 columns, and encoded: of truths.
-        nmsI.case: boxes groups threshold kept. propI.case: n image_height image_width (as batched) pre_nms post_nms nms_threshold
-        least_score size_of_deltas; .sizes: height width of each image in it; logits 2 * NAME.logitsK (n, h, w, 3), deltas
-        size_of_deltas * NAME.deltasK (n, h, w, 12) of map K, NAME = propI.A with A of propI.attempt; results .boxesN, .scoresN of image N. float32"""
+        before size). anchorsI.case: image_height image_width (as batched) anchors; .maps: height width of the five maps;
+        .boxes: the anchors at .places. coderI: boxes, deltas (two codes a row), decoded, clipped to 90 rows x 120 columns,
+        and encoded: of truths. nmsI.case: boxes groups threshold kept. propI.case: n image_height image_width (as batched)
+        pre_nms post_nms nms_threshold least_score size_of_deltas; .sizes: height width of each image in it; logits 2 *
+        NAME.logitsK (n, h, w, 3), deltas size_of_deltas * NAME.deltasK (n, h, w, 12) of map K, NAME = propI.A with A of
+        propI.attempt; results .boxesN, .scoresN of image N. float32"""
     with golden("proposals", words) as file:
         anchor_cases(file)
         coder_cases(file)
@@ -300,7 +302,8 @@ def detection_case(file, i, case, counts, sizes):
         proposals = [inside(boxes_of("%s.proposals%d" % (name, k), count, h, w, 6, 60), h, w)
                      for k, (count, (h, w)) in enumerate(zip(counts, sizes))]
         boxes, scores, labels = head.postprocess_detections(logits, deltas, proposals, sizes)
-        check_detections(head, head.box_coder.decode(deltas, proposals).split(counts), logits.softmax(-1).split(counts), sizes, "det%d" % i)
+        decoded = head.box_coder.decode(deltas, proposals)
+        check_detections(head, decoded.split(counts), logits.softmax(-1).split(counts), sizes, "det%d" % i)
         return proposals, boxes, scores, labels
 
     attempt, (proposals, boxes, scores, labels) = drawn(attempt_at)
@@ -328,10 +331,11 @@ def check_detections(head, boxes, scores, sizes, what):
 
 
 def detections():
-    words = """detI.case: classes (with background) score_threshold nms_threshold most_per_image size_of_deltas images; .counts: proposals of
-        each image; .sizes: height width of each image; .proposals: of all images; class logits 4 * NAME.logits (proposals, classes), deltas
-        size_of_deltas * NAME.deltas (proposals, 4 classes), NAME = detI.A with A of detI.attempt; results .boxesN, .scoresN, .labelsN of image N, best first: torchvision's
-        postprocess_detections, coder weights 10 10 5 5. float32"""
+    words = """detI.case: classes (with background) score_threshold nms_threshold most_per_image size_of_deltas images; .counts:
+        proposals of each image; .sizes: height width of each image; .proposals: of all images; class logits 4 * NAME.logits
+        (proposals, classes), deltas size_of_deltas * NAME.deltas (proposals, 4 classes), NAME = detI.A with A of
+        detI.attempt; results .boxesN, .scoresN, .labelsN of image N, best first: torchvision's postprocess_detections, coder
+        weights 10 10 5 5. float32"""
     with golden("detections", words) as file:
         detection_case(file, 0, (4, 0.05, 0.5, 100, 1.0), [40, 24], [(80, 100), (64, 90)])
         detection_case(file, 1, (3, 0.05, 0.5, 12, 2.0), [50], [(80, 100)])
@@ -351,19 +355,21 @@ def matcher_cases(file):
                             [0.1, 0.5, 0.2, 0.9, 0.3, 0.1, 0.0, 0.0, 0.2, 0.2],
                             [0.0, 0.0, 0.0, 0.0, 0.1, 0.1, 0.0, 0.25, 0.25, 0.25]])
     ties = torch.tensor([[0.2, 0.6, 0.6, 0.1], [0.2, 0.6, 0.1, 0.6], [0.2, 0.0, 0.1, 0.2], [0.0, 0.0, 0.0, 0.0]])
-    for i, (matrix, high, low, rescue) in enumerate([(quality, 0.7, 0.3, 1), (quality, 0.5, 0.5, 0), (ties, 0.7, 0.3, 1), (ties, 0.5, 0.5, 0)]):
+    cases = [(quality, 0.7, 0.3, 1), (quality, 0.5, 0.5, 0), (ties, 0.7, 0.3, 1), (ties, 0.5, 0.5, 0)]
+    for i, (matrix, high, low, rescue) in enumerate(cases):
         file.add("matcher%d.case" % i, [high, low, rescue])
         file.add("matcher%d.quality" % i, matrix)
         file.add("matcher%d.matches" % i, _utils.Matcher(high, low, bool(rescue))(matrix.clone()))
 
 
 def rpn_loss():
-    words = """matcherI.case: high low low_quality_rescue; .quality: (truths, boxes); .matches: truth of each box, -1 below low, -2 between.
-        rpn: images of 64 x 64 px; rpn.truth_counts; rpn.truths: boxes of all images; rpn.labels (n, anchors): 1, 0, -1; rpn.matches: the
-        truth of a positive, else -1, or -2 for label -1. Sampled anchors: rpn.positives, .negatives, places in n x anchors (map, row, column, anchor within an
-        image), at most rpn.most_sampled an image; rpn.encoded: targets of the positives. Logits 2 * rpn.logits (n, anchors), deltas
-        rpn.deltas (n, anchors, 4); rpn.objectness_loss, rpn.box_loss and the gradients of their sum: rpn.dlogits, and rpn.ddeltas of the
-        positives (0 elsewhere). Matching in float32, losses in float64"""
+    words = """matcherI.case: high low low_quality_rescue; .quality: (truths, boxes); .matches: truth of each box, -1 below low, -2
+        between. rpn: images of 64 x 64 px; rpn.truth_counts; rpn.truths: boxes of all images; rpn.labels (n, anchors): 1, 0,
+        -1; rpn.matches: the truth of a positive, else -1, or -2 for label -1. Sampled anchors: rpn.positives, .negatives,
+        places in n x anchors (map, row, column, anchor within an image), at most rpn.most_sampled an image; rpn.encoded:
+        targets of the positives. Logits 2 * rpn.logits (n, anchors), deltas rpn.deltas (n, anchors, 4); rpn.objectness_loss,
+        rpn.box_loss and the gradients of their sum: rpn.dlogits, and rpn.ddeltas of the positives (0 elsewhere). Matching in
+        float32, losses in float64"""
     with golden("rpn_loss", words) as file:
         matcher_cases(file)
         network = region_network(100, 100)
@@ -385,7 +391,8 @@ def rpn_loss():
         logits = (2 * array("rpn.logits", 3, len(one), dtype=torch.float64)).requires_grad_()
         deltas = array("rpn.deltas", 3, len(one), 4, dtype=torch.float64).requires_grad_()
         torch.manual_seed(3)
-        objectness, box = network.compute_loss(logits, deltas.reshape(-1, 4), [l.double() for l in labels], [e for e in encoded.double().reshape(3, -1, 4)])
+        objectness, box = network.compute_loss(logits, deltas.reshape(-1, 4), [l.double() for l in labels],
+                                               list(encoded.double().reshape(3, -1, 4)))
         (objectness + box).backward()
         assert torch.equal(torch.where(logits.grad.reshape(-1) != 0)[0], torch.cat([positive, negative]).sort()[0])
         file.add("rpn.truth_counts", [len(t) for t in truths])
@@ -403,10 +410,11 @@ def rpn_loss():
 
 
 def roi_sample():
-    words = """sample: 3 images, most_sampled and positive_fraction in sample.case; .truth_counts, .truths, .truth_labels; .proposal_counts,
-        .proposals (before truths are appended). Of proposals and then truths of each image: .matches (truth, 0 where there is none: torchvision
-        clamps), .labels. .chosen_counts, .chosen: the places sampled in each image's list, ascending; .boxes, .chosen_labels,
-        .chosen_matches, .targets (coder weights 10 10 5 5) of those. Matching and targets in float32"""
+    words = """sample: 3 images, most_sampled and positive_fraction in sample.case; .truth_counts, .truths, .truth_labels;
+        .proposal_counts, .proposals (before truths are appended). Of proposals and then truths of each image: .matches
+        (truth, 0 where there is none: torchvision clamps), .labels. .chosen_counts, .chosen: the places sampled in each
+        image's list, ascending; .boxes, .chosen_labels, .chosen_matches, .targets (coder weights 10 10 5 5) of those.
+        Matching and targets in float32"""
     with golden("roi_sample", words) as file:
         head = heads(4)
         head.fg_bg_sampler = _utils.BalancedPositiveNegativeSampler(32, 0.25)
@@ -443,20 +451,23 @@ def roi_sample():
         file.add("sample.chosen_labels", torch.cat([l[c] for l, c in zip(labels, chosen)]))
         file.add("sample.chosen_matches", torch.cat(matched))
         # of a box without a truth torchvision's target is log(0), which no loss reads
-        file.add("sample.targets", torch.where(torch.cat([l[c] for l, c in zip(labels, chosen)])[:, None] > 0, torch.cat(targets), 0))
+        chosen_labels = torch.cat([l[c] for l, c in zip(labels, chosen)])
+        file.add("sample.targets", torch.where(chosen_labels[:, None] > 0, torch.cat(targets), 0))
 
 
 def box_loss():
-    words = """boxlossI.case: rows classes; .labels; logits 2 * boxlossI.logits (rows, classes), deltas boxlossI.deltas (rows, 4 classes), targets
-        boxlossI.targets (rows, 4); .class_loss, .box_loss, gradients of their sum .dlogits, .ddeltas. float64"""
+    words = """boxlossI.case: rows classes; .labels; logits 2 * boxlossI.logits (rows, classes), deltas boxlossI.deltas (rows, 4
+        classes), targets boxlossI.targets (rows, 4); .class_loss, .box_loss, gradients of their sum .dlogits, .ddeltas.
+        float64"""
     with golden("box_loss", words) as file:
         for i, (rows, classes, foreground) in enumerate([(24, 4, 1), (16, 2, 1), (9, 3, 0)]):
             name = "boxloss%d" % i
-            labels = torch.from_numpy((formula.bits(formula.seed(name + ".labels"), np.arange(rows)) % (classes + 2)).astype(np.int64))
-            labels = torch.where(labels < classes, labels, 0) * foreground
+            drawn_labels = formula.bits(formula.seed(name + ".labels"), np.arange(rows)) % (classes + 2)
+            labels = torch.from_numpy(np.where(drawn_labels < classes, drawn_labels, 0).astype(np.int64)) * foreground
             logits = (2 * array(name + ".logits", rows, classes, dtype=torch.float64)).requires_grad_()
             deltas = array(name + ".deltas", rows, 4 * classes, dtype=torch.float64).requires_grad_()
-            of_class, of_box = roi_heads.fastrcnn_loss(logits, deltas, [labels], [array(name + ".targets", rows, 4, dtype=torch.float64)])
+            targets = array(name + ".targets", rows, 4, dtype=torch.float64)
+            of_class, of_box = roi_heads.fastrcnn_loss(logits, deltas, [labels], [targets])
             (of_class + of_box).backward()
             file.add(name + ".case", [rows, classes])
             file.add(name + ".labels", labels)
@@ -476,7 +487,8 @@ def shapes(height, width):
 
 def mask_target_cases(file):
     masks = shapes(48, 60)
-    boxes = torch.tensor([[8.0, 5, 40, 25], [3.3, 10.7, 27.1, 34.2], [25.5, 15.25, 55.75, 44.5], [-4, -3, 61, 50], [10.2, 12.1, 10.9, 12.8],
+    boxes = torch.tensor([[8.0, 5, 40, 25], [3.3, 10.7, 27.1, 34.2], [25.5, 15.25, 55.75, 44.5], [-4, -3, 61, 50],
+                          [10.2, 12.1, 10.9, 12.8],
                           [20, 20, 50, 47], [0, 0, 5, 5], [30.5, 21, 58, 40]])
     match = torch.tensor([0, 1, 2, 2, 1, 3, 0, 2])
     file.add("target.masks", masks)
@@ -512,7 +524,8 @@ def mask_loss_cases(file):
 
 
 def paste_cases(file):
-    boxes = torch.tensor([[5.0, 6, 33, 34], [-7.3, -4.9, 12.6, 9.1], [30.2, 20.7, 58.9, 52.4], [14.1, 9.3, 14.6, 9.9], [-30, 10, 80, 30.5],
+    boxes = torch.tensor([[5.0, 6, 33, 34], [-7.3, -4.9, 12.6, 9.1], [30.2, 20.7, 58.9, 52.4], [14.1, 9.3, 14.6, 9.9],
+                          [-30, 10, 80, 30.5],
                           [44, 33, 49.5, 39.5], [-0.6, -0.6, 3.4, 2.2], [20.5, 3.5, 44.5, 27.5]])
     probabilities = torch.from_numpy(formula.unit(formula.seed("paste.masks"), np.arange(len(boxes) * 784))).reshape(-1, 1, 28, 28)
     pasted = roi_heads.paste_masks_in_image(probabilities, boxes, (40, 50))[:, 0]
@@ -522,10 +535,11 @@ def paste_cases(file):
 
 
 def mask_head():
-    words = """target.masks (truths, 48, 60) 0 or 1; .boxes, .matches (truth of a box); .values28, .values7: project_masks_on_boxes. masklossI.case:
-        rows side classes; .boxes, .matches: of target.masks; .labels; logits 3 * masklossI.logits (rows, side, side, classes); .value; .dlogits
-        (0 but for the label's channel); .chosen: sigmoid of the label's channel. paste.boxes; probabilities: formula unit of paste.masks
-        (boxes, 28, 28); paste.values (boxes, 40, 50): paste_masks_in_image. Loss and gradient in float64, the rest in float32"""
+    words = """target.masks (truths, 48, 60) 0 or 1; .boxes, .matches (truth of a box); .values28, .values7: project_masks_on_boxes.
+        masklossI.case: rows side classes; .boxes, .matches: of target.masks; .labels; logits 3 * masklossI.logits (rows,
+        side, side, classes); .value; .dlogits (0 but for the label's channel); .chosen: sigmoid of the label's channel.
+        paste.boxes; probabilities: formula unit of paste.masks (boxes, 28, 28); paste.values (boxes, 40, 50):
+        paste_masks_in_image. Loss and gradient in float64, the rest in float32"""
     with golden("mask_head", words) as file:
         mask_target_cases(file)
         mask_loss_cases(file)
