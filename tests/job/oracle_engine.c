@@ -133,7 +133,21 @@ typedef struct Tile {
   const uint16_t *pixels;
   int32_t width;
   int32_t height;
+  int32_t left; /* of the thing at hand */
+  int32_t top;
+  int32_t right;
+  int32_t bottom;
 } Tile;
+
+static void take_pixel(OracleEngine *engine, Tile *tile, int32_t place, int32_t thing)
+{
+  const int32_t x = place % tile->width, y = place / tile->width;
+  engine->thing_of[place] = thing;
+  tile->left = x < tile->left ? x : tile->left;
+  tile->right = x + 1 > tile->right ? x + 1 : tile->right;
+  tile->top = y < tile->top ? y : tile->top;
+  tile->bottom = y + 1 > tile->bottom ? y + 1 : tile->bottom;
+}
 
 static uint16_t shape_at(const Tile *tile, int32_t place)
 {
@@ -141,10 +155,10 @@ static uint16_t shape_at(const Tile *tile, int32_t place)
 }
 
 /* Marks the connected piece of a pixel. */
-static void fill_piece(OracleEngine *engine, const Tile *tile, int32_t first, int32_t thing)
+static void fill_piece(OracleEngine *engine, Tile *tile, int32_t first, int32_t thing)
 {
   int32_t count = 0;
-  engine->thing_of[first] = thing;
+  take_pixel(engine, tile, first, thing);
   engine->queue[count++] = first;
   while (count > 0) {
     const int32_t place = engine->queue[--count];
@@ -157,29 +171,21 @@ static void fill_piece(OracleEngine *engine, const Tile *tile, int32_t first, in
         continue;
       const int32_t next = y * tile->width + x;
       if (engine->thing_of[next] != 0 || shape_at(tile, next) != shape_at(tile, first)) continue;
-      engine->thing_of[next] = thing;
+      take_pixel(engine, tile, next, thing);
       engine->queue[count++] = next;
     }
   }
 }
 
-static void fill_shape(OracleEngine *engine, const Tile *tile, int32_t first, int32_t thing)
+static void fill_shape(OracleEngine *engine, Tile *tile, int32_t first, int32_t thing)
 {
   for (int32_t place = first; place < tile->width * tile->height; ++place)
-    if (shape_at(tile, place) == shape_at(tile, first)) engine->thing_of[place] = thing;
+    if (shape_at(tile, place) == shape_at(tile, first)) take_pixel(engine, tile, place, thing);
 }
 
 static Status add_thing(OracleEngine *engine, const Tile *tile, int32_t first, int32_t thing)
 {
-  int32_t left = tile->width, top = tile->height, right = 0, bottom = 0;
-  for (int32_t place = 0; place < tile->width * tile->height; ++place) {
-    const int32_t x = place % tile->width, y = place / tile->width;
-    if (engine->thing_of[place] != thing) continue;
-    left = x < left ? x : left;
-    right = x + 1 > right ? x + 1 : right;
-    top = y < top ? y : top;
-    bottom = y + 1 > bottom ? y + 1 : bottom;
-  }
+  const int32_t left = tile->left, top = tile->top, right = tile->right, bottom = tile->bottom;
   const int64_t pixels = (int64_t)(right - left) * (bottom - top);
   if (engine->byte_count + pixels > engine->byte_capacity)
     return status_set(STATUS_NO_MEMORY, "the oracle has no room for so many masks");
@@ -218,7 +224,7 @@ static void add_ghost(OracleEngine *engine)
                                                         .mask = mask};
 }
 
-static Status find(OracleEngine *engine, const Tile *tile, DetectTile *found)
+static Status find(OracleEngine *engine, Tile *tile, DetectTile *found)
 {
   const int32_t pixels = tile->width * tile->height;
   int32_t count = 0;
@@ -228,6 +234,9 @@ static Status find(OracleEngine *engine, const Tile *tile, DetectTile *found)
     if (shape_at(tile, place) == 0 || engine->thing_of[place] != 0) continue;
     const double score = tile->pixels[(int64_t)place * BANDS + 2] / 65535.0;
     ++count;
+    tile->left = tile->width;
+    tile->top = tile->height;
+    tile->right = tile->bottom = 0;
     found->full = engine->model.limit > 0 && count > engine->model.limit;
     if (engine->model.pieces == 0)
       fill_shape(engine, tile, place, count);
@@ -255,8 +264,13 @@ static Status run(void *memory, const void *pixels, const uint8_t *valid, Detect
                                 engine->model.slow_ms % 1000 * 1000000L};
   engine->thing_count = engine->byte_count = 0;
   for (int32_t i = 0; i < engine->options.batch_size; ++i) {
-    const Tile tile = {(const uint16_t *)pixels + i * tile_px * BANDS,
-                       engine->options.tile_width_px, engine->options.tile_height_px};
+    Tile tile = {(const uint16_t *)pixels + i * tile_px * BANDS,
+                 engine->options.tile_width_px,
+                 engine->options.tile_height_px,
+                 0,
+                 0,
+                 0,
+                 0};
     TRY(find(engine, &tile, &tiles[i]));
     if (!engine->model.has_ghosts || !has_data(valid + i * tile_px, tile_px)) continue;
     add_ghost(engine);
