@@ -4,9 +4,7 @@
 
 #include "base/memory.h"
 
-/* More than are ever made: each is five eighths of the one before, the last a quarter of the tile.
- */
-enum { LEVELS_MOST = 8, PART_LEAST_PX = 64 };
+enum { LEVELS = 2, PART_LEAST_PX = 64 };
 
 /* Memory of one depth of looking closer: a batch of parts. */
 typedef struct Level {
@@ -27,7 +25,7 @@ struct DetectLook {
   DetectList *views; /* batch x views */
   void *view_pixels; /* a batch in one view */
   uint8_t *view_valid;
-  Level levels[LEVELS_MOST];
+  Level levels[LEVELS];
 };
 
 static Status allocate_batch(const DetectLook *look, void **pixels, uint8_t **valid)
@@ -88,7 +86,7 @@ static void close_level(const DetectLook *look, Level *level)
 void detect_look_close(DetectLook *look)
 {
   if (look == NULL) return;
-  for (int32_t i = 0; i < LEVELS_MOST; ++i)
+  for (int32_t i = 0; i < LEVELS; ++i)
     close_level(look, &look->levels[i]);
   for (int32_t i = 0; look->views != NULL && i < look->options.batch_size * DETECT_VIEWS_MOST; ++i)
     detect_list_free(&look->views[i]);
@@ -164,8 +162,7 @@ static bool lay_parts(const DetectLook *look, Window window, TilePlan *parts)
   const int64_t multiple = look->options.tile_multiple_px;
   const int64_t side = larger((int32_t)window.width_px, (int32_t)window.height_px);
   const int64_t part = (side * 5 / 8 + multiple - 1) / multiple * multiple;
-  const int64_t whole = larger(look->options.tile_width_px, look->options.tile_height_px);
-  if (part >= side || part < PART_LEAST_PX || part < whole / 4) return false;
+  if (part >= side || part < PART_LEAST_PX) return false;
   const TileOptions tiles = {.tile_px = (int32_t)part,
                              .padding_px = (int32_t)((2 * part - side) / 2),
                              .batch_size = look->options.batch_size,
@@ -292,7 +289,7 @@ static Status look_closer(DetectLook *look, int32_t depth, const void *pixels, c
   TilePlan parts;
   ObjectMerge *merge;
   MergeCounts counts;
-  if (depth >= LEVELS_MOST || !lay_parts(look, window, &parts)) {
+  if (depth >= LEVELS || !lay_parts(look, window, &parts)) {
     seen->is_still_full = true;
     return STATUS_OK;
   }

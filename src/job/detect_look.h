@@ -11,9 +11,10 @@
  * of its longer side, rounded up to the network's multiple, that overlap by about a quarter of it.
  * Each is looked at as a tile of its own, the network's size, without data beyond the part; so the
  * network's limits hold for less ground. What the parts found is merged by the rules of
- * object_merge.h, with the tile as the raster, and stands for what the first look found. A part may
- * be full in turn; parts smaller than a quarter of the tile or than 64 px are not made: then what
- * the last look found is all, and the tile is counted as still full. */
+ * object_merge.h, with the tile as the raster, and stands for what the first look found. A part
+ * that is full is looked at in parts once more, but not in parts of less than 64 px: so a tile
+ * costs 20 looks more at most, as a rule, also with a network that finds things everywhere. Where
+ * the last look was full, what it found is all, and the tile is counted as still full. */
 typedef struct DetectLookOptions {
   PixelType pixel;
   int32_t band_count;
