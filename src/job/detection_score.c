@@ -120,7 +120,7 @@ static int64_t best_pair(const DetectionCandidates *candidates, int32_t detectio
 static void match(const DetectionCase *found, const DetectionCandidates *candidates, int range,
                   int32_t t, TruthState *truths, DetectionRow *rows)
 {
-  const double least_iou = fmin(detection_iou_threshold(t), 1 - 1e-10);
+  const double least_iou = detection_iou_threshold(t);
   const uint16_t bit = (uint16_t)(1U << t);
   for (int32_t i = 0; i < found->truth_count; ++i)
     truths[i].taken = false;

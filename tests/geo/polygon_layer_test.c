@@ -70,6 +70,18 @@ static void shared_areas_are_exact_and_touching_is_none(void **state)
   polygon_layer_close(layer);
 }
 
+static void a_triangle_with_a_corner_twice_is_no_rectangle(void **state)
+{
+  static const FixtureFeature triangle[] = {{"POLYGON((0 0,10 0,0 10,0 10,0 0))", "1"}};
+  char path[FIXTURE_PATH_BYTES];
+  PolygonLayer *layer;
+  fixture_path("triangle.gpkg", path);
+  fixture_features(path, "GPKG", fixture_crs, "class", OFTInteger, triangle, 1);
+  CHECK_OK(polygon_layer_open(path, &plain, &layer));
+  assert_true(polygon_layer_item(layer, 0)->area == 50);
+  polygon_layer_close(layer);
+}
+
 static void neighbours_are_found_by_place_in_order(void **state)
 {
   int64_t *near, count;
@@ -120,6 +132,7 @@ static void what_is_no_polygon_is_counted_and_what_is_invalid_repaired(void **st
   assert_int_equal(counts.without_area, 4);
   assert_int_equal(counts.repaired, 2);
   assert_int_equal(counts.unsure, 2);
+  assert_int_equal(counts.classless, 0); /* no field, so none is empty */
   assert_int_equal(polygon_layer_class_count(layer), 1);
   assert_true(fabs(polygon_layer_item(layer, 0)->area - 50) < 1e-9);
   assert_true(fabs(polygon_layer_item(layer, 1)->area - 6) < 1e-9);
@@ -236,13 +249,14 @@ static void a_copy_has_the_features_that_stay_with_all_fields(void **state)
 
 static void what_was_repaired_is_written_valid(void **state)
 {
-  static const FixtureFeature bow[] = {{"POLYGON((0 0,10 10,10 0,0 10,0 0))", "1"},
+  static const FixtureFeature bow[] = {{"POLYGON EMPTY", "1"},
+                                       {"POLYGON((0 0,10 10,10 0,0 10,0 0))", "1"},
                                        {SQUARE(20, 0, 30, 10), "1"}};
   char path[FIXTURE_PATH_BYTES];
-  const bool kept[2] = {true, true};
+  const bool kept[3] = {false, true, true};
   PolygonLayer *layer;
   fixture_path("bow.geojson", path);
-  fixture_features(path, "GeoJSON", fixture_crs, "fid", OFTInteger, bow, 2);
+  fixture_features(path, "GeoJSON", fixture_crs, "fid", OFTInteger, bow, 3);
   CHECK_OK(polygon_layer_open(path, &plain, &layer));
   fixture_path("mended.gpkg", path);
   CHECK_OK(polygon_layer_copy(layer, kept, path, ""));
@@ -261,6 +275,7 @@ int main(void)
   static const struct CMUnitTest tests[] = {
       cmocka_unit_test(items_have_class_area_and_box),
       cmocka_unit_test(shared_areas_are_exact_and_touching_is_none),
+      cmocka_unit_test(a_triangle_with_a_corner_twice_is_no_rectangle),
       cmocka_unit_test(neighbours_are_found_by_place_in_order),
       cmocka_unit_test(a_number_as_text_and_a_whole_real_are_the_same_class),
       cmocka_unit_test(what_is_no_polygon_is_counted_and_what_is_invalid_repaired),

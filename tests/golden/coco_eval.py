@@ -2,7 +2,8 @@
 """Cases for `quadrat accuracy` with the figures of pycocotools' COCOeval: python3 coco_eval.py
 
 Needs numpy and pycocotools (the shipped files: 2.0.11). Writes coco/*.json: {truth, results, expected}, where expected holds, by
-kind (box, mask), COCOeval's twelve figures in their order and the AP of each category.
+kind (box, mask), COCOeval's twelve figures in their order and the AP of each category. And coco/polygons.json: polygons with
+the runs of their masks.
 """
 import contextlib
 import copy
@@ -221,8 +222,25 @@ def measure(truth, results, kind):
     return {"figures": [float(v) for v in judge.stats], "ap_by_category": by_class}
 
 
+def polygons():
+    """Polygons of all kinds and the runs that pycocotools makes of them."""
+    rng = np.random.default_rng(3)
+    for i in range(60):
+        height, width = (int(v) for v in rng.integers(1, 40, 2))
+        corners = int(rng.integers(3, 9))
+        xy = [rng.uniform(-10, 50, (corners, 2)).round(3), rng.integers(-5, 45, (corners, 2)),
+              rng.integers(0, 20, (corners, 2)) * 0.5][i % 3]
+        if i % 4 == 0:
+            xy[2] = xy[1]
+        xy = [float(v) for v in xy.ravel()]
+        counts = mask_api.frPyObjects([xy], height, width)[0]["counts"].decode()
+        yield {"height": height, "width": width, "polygon": xy, "counts": counts}
+
+
 def main():
     os.makedirs(FOLDER, exist_ok=True)
+    with open(os.path.join(FOLDER, "polygons.json"), "w") as file:
+        file.write("[" + ",\n".join(json.dumps(p, separators=(",", ":")) for p in polygons()) + "]\n")
     for name, truth, results in cases():
         expected = {}
         if "bbox" in results[0] or "segmentation" in results[0]:

@@ -101,6 +101,57 @@ CASE(thresholds)
 CASE(crowd_boxes)
 CASE(segmentations)
 
+static void check_polygon(const Document *one)
+{
+  double xy[64];
+  size_t count;
+  int64_t height_px, width_px;
+  const char *text;
+  MaskRuns drawn, wanted;
+  CHECK_OK(document_get_reals(one, "polygon", xy, 64, &count, NULL));
+  CHECK_OK(document_get_int(one, "height", &height_px, NULL));
+  CHECK_OK(document_get_int(one, "width", &width_px, NULL));
+  CHECK_OK(document_get_text(one, "counts", &text, NULL));
+  CHECK_OK(
+      mask_runs_of_polygon(xy, (int64_t)count / 2, (int32_t)height_px, (int32_t)width_px, &drawn));
+  CHECK_OK(mask_runs_of_text(text, (int32_t)height_px, (int32_t)width_px, &wanted));
+  assert_int_equal(drawn.count, wanted.count);
+  assert_memory_equal(drawn.counts, wanted.counts, (size_t)wanted.count * sizeof *wanted.counts);
+  mask_runs_free(&drawn);
+  mask_runs_free(&wanted);
+}
+
+static void polygons_are_drawn_run_by_run_as_in_pycocotools(void **state)
+{
+  Document *list;
+  CHECK_OK(document_read(COCO_FOLDER "/polygons.json", &list));
+  assert_true(document_count(list) >= 60);
+  for (size_t i = 0; i < document_count(list); ++i)
+    check_polygon(document_item(list, i));
+  document_close(list);
+}
+
+static void without_an_area_that_of_the_mask_counts(void **state)
+{
+  static const char text[] =
+      "{\"images\":[{\"id\":1,\"width\":9,\"height\":9}],\"categories\":[{\"id\":1}],"
+      "\"annotations\":[{\"id\":1,\"image_id\":1,\"category_id\":1,\"bbox\":[0,0,4,4],"
+      "\"segmentation\":[[0,0,2,0,2,3,0,3]]}]}";
+  Document *truth;
+  CocoSet set;
+  CocoObjects there;
+  CHECK_OK(document_parse(text, strlen(text), "t", &truth));
+  CHECK_OK(coco_set_read(truth, "t", &set));
+  CHECK_OK(coco_truth_read(truth, "t", &set, true, &there));
+  assert_true(there.items[0].area_px == 6);
+  coco_objects_free(&there);
+  CHECK_OK(coco_truth_read(truth, "t", &set, false, &there)); /* masks are not asked for */
+  assert_true(there.items[0].area_px == 16 && !there.has_masks);
+  coco_objects_free(&there);
+  coco_set_free(&set);
+  document_close(truth);
+}
+
 static void read_both(const char *truth_text, const char *results_text, Status wanted,
                       const char *words)
 {
@@ -166,6 +217,8 @@ int main(void)
       cmocka_unit_test(thresholds_scores_as_in_pycocotools),
       cmocka_unit_test(crowd_boxes_scores_as_in_pycocotools),
       cmocka_unit_test(segmentations_scores_as_in_pycocotools),
+      cmocka_unit_test(polygons_are_drawn_run_by_run_as_in_pycocotools),
+      cmocka_unit_test(without_an_area_that_of_the_mask_counts),
       cmocka_unit_test(what_is_not_coco_is_refused_by_name),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

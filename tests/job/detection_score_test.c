@@ -101,6 +101,19 @@ static void of_equal_ious_the_last_truth_wins(void **state)
   detection_score_close(score);
 }
 
+static void of_equal_scores_the_first_detection_comes_first(void **state)
+{
+  /* Right, then wrong; and of two that fit one truth, the first takes it. */
+  int64_t count;
+  DetectionScore *score = open_coco(2);
+  add(score, 1, 0, 2, (double[]){0.5, 0.5}, 1, (double[]){1, 0});
+  add(score, 1, 1, 2, (double[]){0.5, 0.5}, 1, (double[]){0.6, 1});
+  const DetectionRow *rows = detection_score_rows(score, &count);
+  assert_true(rows[2].matched[0] == 0x7 && rows[3].matched[0] == 0x3F8);
+  assert_true(fabs(summary_of(score, 0).ap - 1) < 1e-12);
+  detection_score_close(score);
+}
+
 static void a_crowd_takes_any_number_and_counts_for_nothing(void **state)
 {
   const double scores[3] = {0.9, 0.8, 0.7}, areas[3] = {100, 100, 100}, truth_areas[2] = {500, 100};
@@ -183,6 +196,7 @@ int main(void)
       cmocka_unit_test(precision_is_the_best_at_this_recall_or_a_higher_one),
       cmocka_unit_test(each_truth_is_matched_once_and_by_the_best_score),
       cmocka_unit_test(of_equal_ious_the_last_truth_wins),
+      cmocka_unit_test(of_equal_scores_the_first_detection_comes_first),
       cmocka_unit_test(a_crowd_takes_any_number_and_counts_for_nothing),
       cmocka_unit_test(pairs_say_the_same_as_a_table_of_ious),
       cmocka_unit_test(images_may_come_in_any_order_and_from_several_ranks),

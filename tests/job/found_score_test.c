@@ -63,6 +63,17 @@ static void average_precision_takes_all_points(void **state)
   found_score_close(score);
 }
 
+static void precision_never_rises_with_recall(void **state)
+{
+  /* Wrong, right, right of two truths: precision 1/2 and 2/3, so 2/3 for both. Equal scores are
+   * taken in their order. */
+  FoundScore *score;
+  CHECK_OK(found_score_open(1, 0.5, &score));
+  add(score, 0, 3, (double[]){0.5, 0.5, 0.5}, 2, (double[]){0, 0, 1, 0, 0, 1});
+  assert_true(fabs(summary_of(score, 0).ap - 2.0 / 3) < 1e-15);
+  found_score_close(score);
+}
+
 static void classes_are_summed_and_their_precisions_averaged(void **state)
 {
   const double one[1] = {1}, scores[1] = {0.5};
@@ -108,6 +119,7 @@ int main(void)
       cmocka_unit_test(counts_are_those_of_spacenet),
       cmocka_unit_test(of_equal_ious_the_first_truth_wins),
       cmocka_unit_test(average_precision_takes_all_points),
+      cmocka_unit_test(precision_never_rises_with_recall),
       cmocka_unit_test(classes_are_summed_and_their_precisions_averaged),
       cmocka_unit_test(what_lies_in_a_crowd_does_not_count),
   };
