@@ -185,7 +185,17 @@ Status object_groups_next_complete(ObjectGroups *groups, int64_t frontier_px, Ca
   return STATUS_OK;
 }
 
-Status object_groups_reach(ObjectGroups *groups, Window window, bool *reach)
+Status object_groups_reach(ObjectGroups *groups, const ObjectMask *mask, int32_t class_index,
+                           bool *reach)
 {
-  return object_index_holds(groups->index, window, reach);
+  const int32_t *near;
+  int64_t count;
+  *reach = false;
+  TRY(object_index_find(groups->index, mask->window, &near, &count));
+  for (int64_t n = 0; n < count && !*reach; ++n) {
+    const LiveThing *thing = &groups->members[near[n]].thing;
+    if (class_index == OBJECT_ANY_CLASS || thing->class_index == class_index)
+      *reach = object_mask_shared(thing->mask, mask) > 0;
+  }
+  return STATUS_OK;
 }

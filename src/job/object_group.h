@@ -34,5 +34,8 @@ Status object_groups_add(ObjectGroups *groups, const LiveThing *thing);
  * none. */
 Status object_groups_next_complete(ObjectGroups *groups, int64_t frontier_px, Candidate *candidate,
                                    bool *more);
-/* Whether a thing of a group that is not complete overlaps the window. */
-Status object_groups_reach(ObjectGroups *groups, Window window, bool *reach);
+/* Whether a thing of a group that is not complete has a pixel of the mask. class_index: that the
+ * thing must be of, or OBJECT_ANY_CLASS. */
+enum { OBJECT_ANY_CLASS = -1 };
+Status object_groups_reach(ObjectGroups *groups, const ObjectMask *mask, int32_t class_index,
+                           bool *reach);

@@ -116,15 +116,15 @@ static Status end_rows(ObjectMerge *merge, int64_t row)
 static Status check_thing(const FoundThing *thing, int64_t tile, int64_t index)
 {
   const double far_px = (double)INT32_MAX;
-  bool is_sound = isfinite(thing->score);
+  bool is_sound = isfinite(thing->score) && thing->class_index >= 0;
   for (int i = 0; i < 4; ++i)
     is_sound = is_sound && fabs(thing->box[i]) <= far_px; /* NaN is not */
   if (is_sound) return STATUS_OK;
   return status_set(STATUS_BAD_INPUT,
-                    "thing %lld of tile %lld: score %g, box %g, %g to %g, %g are no numbers of a "
-                    "thing found",
-                    (long long)index, (long long)tile, thing->score, thing->box[0], thing->box[1],
-                    thing->box[2], thing->box[3]);
+                    "thing %lld of tile %lld: class %d, score %g, box %g, %g to %g, %g are no "
+                    "numbers of a thing found",
+                    (long long)index, (long long)tile, (int)thing->class_index, thing->score,
+                    thing->box[0], thing->box[1], thing->box[2], thing->box[3]);
 }
 
 /* Pixels whose centres lie between, at least one. */

@@ -72,7 +72,7 @@ typedef struct MergeOptions {
 } MergeOptions;
 
 typedef struct FoundThing {
-  int32_t class_index;
+  int32_t class_index; /* at least 0 */
   double score;
   double box[4];          /* x1, y1, x2, y2 in pixels of the raster */
   const ObjectMask *mask; /* borrowed for the call; NULL: the box is the shape (pixels whose centres
@@ -119,8 +119,8 @@ Status object_merge_open(Window raster, const TilePlan *plan, MergeOptions optio
                          void *context, ObjectMerge **merge);
 void object_merge_close(ObjectMerge *merge); /* accepts NULL */
 /* What one tile found, in an order that is always the same. Tiles by rising number; those that
- * found nothing may be left out. Errors: STATUS_BAD_INPUT for a tile that is out of turn, a score
- * or a box that is no number; those of take. After an error only close may follow. */
+ * found nothing may be left out. Errors: STATUS_BAD_INPUT for a tile that is out of turn, a class
+ * below 0, a score or a box that is no number; those of take. After an error only close may follow. */
 Status object_merge_add(ObjectMerge *merge, int64_t tile, const FoundThing *things, int64_t count);
 /* Gives out what is left. */
 Status object_merge_finish(ObjectMerge *merge, MergeCounts *counts);

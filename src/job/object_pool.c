@@ -120,11 +120,13 @@ static bool ranks_above(const Entry *a, const Entry *b)
  * can yet overlap. */
 static Status settle(ObjectPool *pool, ObjectGroups *groups)
 {
+  const bool any_class = pool->rules.options.nms_across_classes;
   for (int64_t e = 0; e < pool->used; ++e) {
     Entry *entry = pool->entries + e;
+    const int32_t class_index = any_class ? OBJECT_ANY_CLASS : entry->object.class_index;
     bool reached;
     if (entry->state == ENTRY_FREE || entry->is_settled) continue;
-    TRY(object_groups_reach(groups, entry->mask->window, &reached));
+    TRY(object_groups_reach(groups, entry->mask, class_index, &reached));
     entry->is_settled = !reached;
   }
   return STATUS_OK;
@@ -156,10 +158,11 @@ static Status find_host(ObjectPool *pool, const Entry *lone, Entry **host, bool 
   TRY(object_index_find(pool->index, lone->mask->window, &near, &count));
   for (int64_t n = 0; n < count; ++n) {
     Entry *entry = pool->entries + near[n];
-    *must_wait = *must_wait || (entry->state == ENTRY_LONE && may_host(lone, entry));
-    if (!may_host(entry, lone)) continue;
     const int64_t shared_px = object_mask_shared(lone->mask, entry->mask);
-    if ((double)shared_px < pool->rules.options.agreement * (double)lone->mask->area_px) continue;
+    if (entry->state == ENTRY_LONE && shared_px > 0 && may_host(lone, entry)) *must_wait = true;
+    if (!may_host(entry, lone) ||
+        (double)shared_px < pool->rules.options.agreement * (double)lone->mask->area_px)
+      continue;
     if (*host != NULL && (shared_px < most_px ||
                           (shared_px == most_px && is_earlier(&(*host)->object, &entry->object))))
       continue;
@@ -240,11 +243,12 @@ typedef enum Verdict { VERDICT_KEEP, VERDICT_DROP, VERDICT_WAIT } Verdict;
 static Verdict judge_beside(const ObjectPool *pool, const Entry *entry, const Entry *other)
 {
   const bool same_class = entry->object.class_index == other->object.class_index;
-  if (other->state == ENTRY_LONE && same_class) return VERDICT_WAIT;
   if (!same_class && !pool->rules.options.nms_across_classes) return VERDICT_KEEP;
-  if (!ranks_above(other, entry)) return VERDICT_KEEP;
-  if (other->state != ENTRY_KEPT) return VERDICT_WAIT;
+  const bool may_be_merged = other->state == ENTRY_LONE && same_class;
+  if (!may_be_merged && !ranks_above(other, entry)) return VERDICT_KEEP;
   const int64_t shared_px = object_mask_shared(entry->mask, other->mask);
+  if (shared_px == 0) return VERDICT_KEEP;
+  if (other->state != ENTRY_KEPT) return VERDICT_WAIT;
   const int64_t all_px = entry->mask->area_px + other->mask->area_px - shared_px;
   return (double)shared_px > pool->rules.options.nms_overlap * (double)all_px ? VERDICT_DROP
                                                                               : VERDICT_KEEP;

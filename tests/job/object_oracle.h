@@ -22,7 +22,7 @@ typedef struct Oracle {
   OracleShape *shapes; /* 1 … shape_count */
 } Oracle;
 
-/* longest_px: of the largest shapes. The same seed gives the same raster. */
+/* longest_px: of the largest shapes. At least 160 px on each side. The same seed gives the same raster. */
 void oracle_draw(uint64_t seed, int32_t width_px, int32_t height_px, int32_t longest_px,
                  Oracle *oracle);
 /* From a picture drawn by hand: rows of equal length, '.' background, the same letter one shape;

@@ -383,7 +383,7 @@ static void an_object_waits_for_what_may_yet_be_merged_into_it(void **state)
 {
   Bench bench;
   begin_on(&bench, (Window){0, 0, 56, 56}, 4, plain);
-  const FoundThing left[2] = {box(0, 0.9, 10, 2, 20, 10), box(1, 0.9, 20, 16, 7, 14)};
+  const FoundThing left[2] = {box(0, 0.9, 10, 2, 20, 10), box(0, 0.9, 20, 16, 7, 14)};
   const FoundThing right = box(0, 0.5, 24, 4, 5, 14);
   add(&bench, 0, left, 2);
   add(&bench, 1, &right, 1);
@@ -411,6 +411,29 @@ static void rows_of_tiles_end_one_by_one_also_where_they_are_skipped(void **stat
     assert_int_equal(bench.given.objects[1].first_index, 0);
     assert_int_equal(bench.given.objects[2].first_tile, 2);
   }
+}
+
+/* Two columns that a row at the top joins, through all tiles; and a thing between them. */
+static void a_thing_that_a_long_one_does_not_touch_does_not_wait_for_its_end(void **state)
+{
+  Bench bench;
+  ObjectMask *masks[3];
+  begin_on(&bench, (Window){0, 0, 24, 80}, 4, plain);
+  masks[1] = mask_of_two((Window){0, 0, 2, 80}, (Window){20, 0, 2, 80});
+  CHECK_OK(object_mask_from_window((Window){0, 0, 22, 2}, &masks[0]));
+  CHECK_OK(object_mask_union((const ObjectMask *const *)masks, 2, &masks[2]));
+  FoundThing things[2] = {box(0, 0.9, 0, 0, 22, 80), box(0, 0.5, 8, 6, 4, 4)};
+  things[0].mask = masks[2];
+  add(&bench, 0, things, 2);
+  add(&bench, 1, things, 1);
+  assert_int_equal(bench.given.count, 1);
+  assert_int_equal(bench.given.areas[0], 16);
+  add(&bench, 2, things, 1);
+  end(&bench);
+  assert_int_equal(bench.given.count, 2);
+  assert_int_equal(bench.given.areas[1], masks[2]->area_px);
+  for (int m = 0; m < 3; ++m)
+    object_mask_close(masks[m]);
 }
 
 static void a_lone_fragment_inside_an_object_of_another_tile_is_merged_into_it(void **state)
@@ -621,6 +644,7 @@ int main(void)
       cmocka_unit_test(of_two_lone_fragments_the_smaller_is_merged_into_the_larger),
       cmocka_unit_test(an_object_waits_for_what_may_yet_be_merged_into_it),
       cmocka_unit_test(rows_of_tiles_end_one_by_one_also_where_they_are_skipped),
+      cmocka_unit_test(a_thing_that_a_long_one_does_not_touch_does_not_wait_for_its_end),
       cmocka_unit_test(a_lone_fragment_inside_an_object_of_another_tile_is_merged_into_it),
       cmocka_unit_test(a_lone_fragment_is_kept_and_marked_or_excluded_on_demand),
       cmocka_unit_test(the_edge_of_the_raster_cuts_nothing),
