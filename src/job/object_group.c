@@ -16,6 +16,7 @@ typedef struct Member {
   int32_t next;   /* of the ring, or of the free ones */
   /* Of the whole group, where the member stands for it. */
   int32_t count;
+  int64_t top_px;
   int64_t bottom_px; /* behind the last row */
 } Member;
 
@@ -27,7 +28,8 @@ struct ObjectGroups {
   int64_t used; /* members taken so far; some may be free again */
   int32_t free_member;
   int64_t cursor; /* where the search for complete groups goes on */
-  const LiveThing **listed;
+  int64_t top_px; /* of the groups it has passed */
+  LiveThing **listed;
   int64_t listed_capacity;
 };
 
@@ -78,6 +80,8 @@ static void join(ObjectGroups *groups, int32_t a, int32_t b)
   const int32_t smaller = larger == a ? b : a;
   members[smaller].parent = larger;
   members[larger].count += members[smaller].count;
+  if (members[smaller].top_px < members[larger].top_px)
+    members[larger].top_px = members[smaller].top_px;
   if (members[smaller].bottom_px > members[larger].bottom_px)
     members[larger].bottom_px = members[smaller].bottom_px;
   const int32_t next = members[larger].next;
@@ -106,6 +110,7 @@ static Status take_member(ObjectGroups *groups, const LiveThing *thing, int32_t 
                     .parent = *member,
                     .next = *member,
                     .count = 1,
+                    .top_px = window.y_px,
                     .bottom_px = window.y_px + window.height_px};
   return STATUS_OK;
 }
@@ -165,24 +170,39 @@ static void free_members(ObjectGroups *groups, int32_t root)
   } while (member != root);
 }
 
+static Status end_group(ObjectGroups *groups, int32_t root, Candidate *candidate)
+{
+  TRY(list_members(groups, root));
+  TRY(object_shape_make(groups->rule.agreement, groups->listed, groups->members[root].count,
+                        candidate));
+  free_members(groups, root);
+  return STATUS_OK;
+}
+
 Status object_groups_next_complete(ObjectGroups *groups, int64_t frontier_px, Candidate *candidate,
                                    bool *more)
 {
   const int64_t last_bottom_px =
       frontier_px == INT64_MAX ? INT64_MAX : frontier_px - groups->rule.edge_px;
+  if (groups->cursor == 0) groups->top_px = INT64_MAX;
   for (; groups->cursor < groups->used; ++groups->cursor) {
     const int32_t root = (int32_t)groups->cursor;
     const Member *member = groups->members + root;
-    if (member->parent != root || member->bottom_px > last_bottom_px) continue;
-    TRY(list_members(groups, root));
-    TRY(object_shape_make(groups->rule.agreement, groups->listed, member->count, candidate));
-    free_members(groups, root);
-    *more = true;
-    return STATUS_OK;
+    if (member->parent != root) continue;
+    if (member->bottom_px <= last_bottom_px) {
+      *more = true;
+      return end_group(groups, root, candidate);
+    }
+    if (member->top_px < groups->top_px) groups->top_px = member->top_px;
   }
   groups->cursor = 0;
   *more = false;
   return STATUS_OK;
+}
+
+int64_t object_groups_top(const ObjectGroups *groups)
+{
+  return groups->top_px;
 }
 
 Status object_groups_reach(ObjectGroups *groups, const ObjectMask *mask, int32_t class_index,

@@ -34,6 +34,9 @@ Status object_groups_add(ObjectGroups *groups, const LiveThing *thing);
  * none. */
 Status object_groups_next_complete(ObjectGroups *groups, int64_t frontier_px, Candidate *candidate,
                                    bool *more);
+/* The first row that a group has a pixel in; good from when there is no more complete group to when
+ * a thing is added. */
+int64_t object_groups_top(const ObjectGroups *groups);
 /* Whether a thing of a group that is not complete has a pixel of the mask. class_index: that the
  * thing must be of, or OBJECT_ANY_CLASS. */
 enum { OBJECT_ANY_CLASS = -1 };

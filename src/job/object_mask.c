@@ -156,10 +156,24 @@ static int64_t clipped_runs(const ObjectMask *mask, Window window, PlacedRun *ru
   return count;
 }
 
+static Status copy_mask(const ObjectMask *mask, ObjectMask **copy)
+{
+  ObjectMaskParts parts;
+  const int64_t run_count = object_mask_runs(mask);
+  const size_t row_count = (size_t)mask->window.height_px + 1;
+  TRY(object_mask_allocate(mask->window, run_count, &parts));
+  memcpy(parts.row_start, mask->row_start, row_count * sizeof *parts.row_start);
+  memcpy(parts.runs, mask->runs, (size_t)run_count * sizeof *parts.runs);
+  parts.mask->area_px = mask->area_px;
+  *copy = parts.mask;
+  return STATUS_OK;
+}
+
 Status object_mask_clip(const ObjectMask *mask, Window window, ObjectMask **part)
 {
   PlacedRun *runs;
   *part = NULL;
+  if (window_contains(window, mask->window)) return copy_mask(mask, part);
   TRY(allocate_runs(object_mask_runs(mask), &runs));
   return make_and_free(runs, clipped_runs(mask, window, runs), part);
 }

@@ -116,17 +116,24 @@ static bool ranks_above(const Entry *a, const Entry *b)
   return is_earlier(&a->object, &b->object);
 }
 
+static int64_t bottom_of(const Entry *entry)
+{
+  return entry->mask->window.y_px + entry->mask->window.height_px;
+}
+
 /* Groups are complete when they end above what is still to come; so only what is still in a group
  * can yet overlap. */
 static Status settle(ObjectPool *pool, ObjectGroups *groups)
 {
   const bool any_class = pool->rules.options.nms_across_classes;
+  const int64_t top_px = object_groups_top(groups);
   for (int64_t e = 0; e < pool->used; ++e) {
     Entry *entry = pool->entries + e;
     const int32_t class_index = any_class ? OBJECT_ANY_CLASS : entry->object.class_index;
-    bool reached;
+    bool reached = false;
     if (entry->state == ENTRY_FREE || entry->is_settled) continue;
-    TRY(object_groups_reach(groups, entry->mask, class_index, &reached));
+    if (bottom_of(entry) > top_px)
+      TRY(object_groups_reach(groups, entry->mask, class_index, &reached));
     entry->is_settled = !reached;
   }
   return STATUS_OK;
@@ -308,18 +315,39 @@ static Status give(ObjectPool *pool, Entry *entry, MergeCounts *counts)
   return STATUS_OK;
 }
 
+/* The first row that an object which is not decided has a pixel in. */
+static int64_t undecided_top(const ObjectPool *pool)
+{
+  int64_t top_px = INT64_MAX;
+  for (int64_t e = 0; e < pool->used; ++e) {
+    const Entry *entry = pool->entries + e;
+    if (entry->state != ENTRY_FREE && entry->state != ENTRY_KEPT &&
+        entry->mask->window.y_px < top_px)
+      top_px = entry->mask->window.y_px;
+  }
+  return top_px;
+}
+
+static Status has_undecided_beside(ObjectPool *pool, const Entry *entry, bool *has)
+{
+  const int32_t *near;
+  int64_t count;
+  *has = false;
+  TRY(object_index_find(pool->index, entry->mask->window, &near, &count));
+  for (int64_t n = 0; n < count; ++n)
+    *has = *has || pool->entries[near[n]].state != ENTRY_KEPT;
+  return STATUS_OK;
+}
+
 /* Lets go of what was given out and has nothing beside it that still waits. */
 static Status forget(ObjectPool *pool)
 {
+  const int64_t top_px = undecided_top(pool);
   for (int64_t e = 0; e < pool->used; ++e) {
     Entry *entry = pool->entries + e;
-    const int32_t *near;
-    int64_t count;
     bool is_needed = false;
     if (entry->state != ENTRY_KEPT) continue;
-    TRY(object_index_find(pool->index, entry->mask->window, &near, &count));
-    for (int64_t n = 0; n < count; ++n)
-      is_needed = is_needed || pool->entries[near[n]].state != ENTRY_KEPT;
+    if (bottom_of(entry) > top_px) TRY(has_undecided_beside(pool, entry, &is_needed));
     if (!is_needed) drop(pool, entry);
   }
   return STATUS_OK;

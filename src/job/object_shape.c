@@ -15,7 +15,7 @@ static int by_order(const void *left, const void *right)
   return 0;
 }
 
-void object_shape_sort(const LiveThing **members, int64_t count)
+void object_shape_sort(LiveThing **members, int64_t count)
 {
   qsort(members, (size_t)count, sizeof *members, by_order);
 }
@@ -31,7 +31,7 @@ static int by_trust(const void *left, const void *right)
   return by_order(left, right);
 }
 
-static bool holds_all(double agreement, const LiveThing *whole, const LiveThing *const *members,
+static bool holds_all(double agreement, const LiveThing *whole, LiveThing *const *members,
                       int64_t count)
 {
   for (int64_t m = 0; m < count; ++m) {
@@ -44,8 +44,8 @@ static bool holds_all(double agreement, const LiveThing *whole, const LiveThing 
 }
 
 /* The first whole one that holds all others, or NULL. trusted: room for count. */
-static const LiveThing *find_whole(double agreement, const LiveThing *const *members, int64_t count,
-                                   const LiveThing **trusted)
+static LiveThing *find_whole(double agreement, LiveThing *const *members, int64_t count,
+                             LiveThing **trusted)
 {
   memcpy(trusted, members, (size_t)count * sizeof *members);
   qsort(trusted, (size_t)count, sizeof *trusted, by_trust);
@@ -55,7 +55,7 @@ static const LiveThing *find_whole(double agreement, const LiveThing *const *mem
 }
 
 /* Sums in the order of the members, so that the last bit is the same everywhere. */
-static void unite_scores(const LiveThing *const *members, int64_t count, WholeObject *object)
+static void unite_scores(LiveThing *const *members, int64_t count, WholeObject *object)
 {
   double weighted = 0;
   double area_px = 0;
@@ -66,7 +66,7 @@ static void unite_scores(const LiveThing *const *members, int64_t count, WholeOb
   object->score = weighted / area_px;
 }
 
-static void unite_boxes(const LiveThing *const *members, int64_t count, WholeObject *object)
+static void unite_boxes(LiveThing *const *members, int64_t count, WholeObject *object)
 {
   memcpy(object->box, members[0]->box, sizeof object->box);
   for (int64_t m = 1; m < count; ++m) {
@@ -77,7 +77,7 @@ static void unite_boxes(const LiveThing *const *members, int64_t count, WholeObj
   }
 }
 
-static Status unite(const LiveThing *const *members, int64_t count, Candidate *candidate)
+static Status unite(LiveThing *const *members, int64_t count, Candidate *candidate)
 {
   void *memory;
   TRY(memory_allocate((size_t)count, sizeof(ObjectMask *), "masks of a group", &memory));
@@ -91,25 +91,28 @@ static Status unite(const LiveThing *const *members, int64_t count, Candidate *c
   return status;
 }
 
-static Status copy(const LiveThing *thing, Candidate *candidate)
+static void take(LiveThing *thing, Candidate *candidate)
 {
   candidate->object.score = thing->score;
   memcpy(candidate->object.box, thing->box, sizeof thing->box);
-  return object_mask_clip(thing->mask, thing->mask->window, &candidate->mask);
+  candidate->mask = thing->mask;
+  thing->mask = NULL;
 }
 
-static Status find_shape(double agreement, const LiveThing *const *members, int64_t count,
+static Status find_shape(double agreement, LiveThing *const *members, int64_t count,
                          Candidate *candidate)
 {
   void *memory;
   TRY(memory_allocate((size_t)count, sizeof(LiveThing *), "members of a group", &memory));
-  const LiveThing *whole = find_whole(agreement, members, count, memory);
+  LiveThing *whole = find_whole(agreement, members, count, memory);
   memory_free(memory);
   candidate->object.is_union = whole == NULL;
-  return whole == NULL ? unite(members, count, candidate) : copy(whole, candidate);
+  if (whole == NULL) return unite(members, count, candidate);
+  take(whole, candidate);
+  return STATUS_OK;
 }
 
-Status object_shape_make(double agreement, const LiveThing *const *members, int64_t count,
+Status object_shape_make(double agreement, LiveThing *const *members, int64_t count,
                          Candidate *candidate)
 {
   const LiveThing *first = members[0];
@@ -120,7 +123,7 @@ Status object_shape_make(double agreement, const LiveThing *const *members, int6
                                       .is_fragment = count == 1 && first->seen.is_cut},
                            .is_lone = count == 1 && (first->seen.is_cut || !first->is_home)};
   if (count == 1)
-    TRY(copy(first, candidate));
+    take(members[0], candidate);
   else
     TRY(find_shape(agreement, members, count, candidate));
   candidate->object.mask = candidate->mask;

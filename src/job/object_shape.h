@@ -5,7 +5,7 @@
 /* What comes of a group: object_merge.h has the rules. */
 
 /* By tile, then place in it. */
-void object_shape_sort(const LiveThing **members, int64_t count);
-/* members: sorted. */
-Status object_shape_make(double agreement, const LiveThing *const *members, int64_t count,
+void object_shape_sort(LiveThing **members, int64_t count);
+/* members: sorted. Takes the mask of the one that is the object, if one is: its mask is NULL then. */
+Status object_shape_make(double agreement, LiveThing *const *members, int64_t count,
                          Candidate *candidate);
