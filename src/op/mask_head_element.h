@@ -71,7 +71,8 @@ typedef struct PasteBox {
   int32_t width, height; /* at least 1 */
 } PasteBox;
 
-/* Truncated toward 0, and far enough from what an int32_t holds that sums of them fit too. */
+/* Truncated toward 0, and far enough from what an int32_t holds that sums of them fit too; a NaN
+ * lies far outside of the image. */
 SHARED_INLINE int32_t paste_corner(float at)
 {
   const float most = 1e9F;
@@ -105,9 +106,8 @@ SHARED_INLINE void paste_window(const Regions *regions, const float *image_sizes
 {
   const float *box = regions->boxes + 4 * (int64_t)row;
   const int32_t image = regions->images[row];
-  const float sum = box[0] + box[1] + box[2] + box[3];
   window[0] = window[1] = window[2] = window[3] = 0;
-  if (image < 0 || sum != sum) return;
+  if (image < 0) return;
   const PasteBox paste = paste_box(box, mask_px);
   const int32_t image_height = (int32_t)image_sizes[2 * (int64_t)image];
   const int32_t image_width = (int32_t)image_sizes[2 * (int64_t)image + 1];

@@ -190,7 +190,7 @@ static void values_are_those_of_torchvision(void **state)
                       .image_sizes = (float[]){40, 50, 1, 1},
                       .masks = masks,
                       .mask_px = MASK_PX,
-                      .pixels_most = 40 * 50 * 8};
+                      .pixels_most = 40 * 50 * 10};
     const Output out = paste(room, on, &in, true);
     int64_t nonzero = 0, found = 0;
     for (int64_t i = 0; i < values->count; ++i)

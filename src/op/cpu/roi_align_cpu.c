@@ -283,16 +283,21 @@ static void write_band(Shape map, Band band, float *sums, Write write, void *dma
                sums + i, write == WRITE_ADD);
 }
 
-static void gather_band(const RoiAlign *align, Band band, const RoiPlace *places, Shape y_shape,
+/* Returns whether any region gave to it. */
+static bool gather_band(const RoiAlign *align, Band band, const RoiPlace *places, Shape y_shape,
                         const void *dy, float *sums)
 {
   const Shape map = align->maps[band.map];
   memset(sums, 0,
          (size_t)(band.end_row - band.first_row) * (size_t)map.width * (size_t)map.channels *
              sizeof *sums);
+  bool touched = false;
   for (int32_t row = 0; row < y_shape.images; ++row)
-    if (touches(align, band, &places[row]))
+    if (touches(align, band, &places[row])) {
       gather_region(align, band, &places[row], y_shape, row, dy, sums);
+      touched = true;
+    }
+  return touched;
 }
 
 void roi_align_backward_cpu(Device *device, const RoiAlign *align, const Regions *regions,
@@ -311,7 +316,8 @@ void roi_align_backward_cpu(Device *device, const RoiAlign *align, const Regions
   for (int32_t i = 0; i < bands; ++i) {
     const Band band = band_at(align, i);
     float *own = (float *)(void *)(sums + (size_t)omp_get_thread_num() * sums_bytes);
-    gather_band(align, band, places, y_shape, dy, own);
-    write_band(align->maps[band.map], band, own, write, dmaps[band.map]);
+    const bool touched = gather_band(align, band, places, y_shape, dy, own);
+    if (touched || write == WRITE_SET)
+      write_band(align->maps[band.map], band, own, write, dmaps[band.map]);
   }
 }

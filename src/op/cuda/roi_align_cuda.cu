@@ -139,12 +139,14 @@ __global__ void roi_align_backward_kernel(RoiAlign align, int32_t map, const Roi
   const int32_t i = (int32_t)(pixel / shape.width % shape.height);
   const int32_t j = (int32_t)(pixel % shape.width);
   Eight sum = eight_of(0.0F);
+  bool touched = false;
   for (int32_t row = 0; row < rows; ++row) {
     const RoiPlace place = places[row];
     if (place.map != map || place.image != image) continue;
     gather_region(align, place, row, i, j, channel, shape.channels, dy, &sum);
+    touched = true;
   }
-  put8(dmap + index * 8, sum, write);
+  if (touched || write == WRITE_SET) put8(dmap + index * 8, sum, write);
 }
 
 template <typename T> static Pyramid<T> pyramid_of(const RoiAlign *align, const void *const *maps)
