@@ -42,10 +42,11 @@ static int32_t label_at(const Oracle *oracle, const View *view, int32_t place)
 
 static void take_pixel(View *view, int32_t place, int32_t thing)
 {
-  const Window pixel = {view->window.x_px + place % view->window.width_px,
-                        view->window.y_px + place / view->window.width_px, 1, 1};
+  const int64_t x = view->window.x_px + place % view->window.width_px;
+  const int64_t y = view->window.y_px + place / view->window.width_px;
+  Window *box = view->box_of + thing;
   view->things[place] = thing;
-  view->box_of[thing] = window_cover(view->box_of[thing], pixel);
+  if (!window_contains_pixel(*box, x, y)) *box = window_cover(*box, (Window){x, y, 1, 1});
 }
 
 /* The connected piece that a pixel is in. */
@@ -113,14 +114,17 @@ static ObjectMask *mask_of(const View *view, int32_t thing, double outline_share
   uint8_t *bytes = calloc((size_t)window_pixels(box), 1);
   ObjectMask *mask;
   assert_non_null(bytes);
-  for (int64_t y = 0; y < box.height_px; ++y)
+  for (int64_t y = 0; y < box.height_px; ++y) {
+    const int32_t *row = view->things + (box.y_px - view->window.y_px + y) * view->window.width_px +
+                         box.x_px - view->window.x_px;
     for (int64_t x = 0; x < box.width_px; ++x) {
-      bool is_in = thing_at(view, box.x_px + x, box.y_px + y) == thing;
+      bool is_in = row[x] == thing;
       if (outline_share > 0 && is_outline(view, thing, box.x_px + x, box.y_px + y) &&
           random_uniform(noise) < outline_share)
         is_in = !is_in;
       bytes[y * box.width_px + x] = is_in;
     }
+  }
   CHECK_OK(object_mask_from_bytes(bytes, box.width_px, box, &mask));
   free(bytes);
   return mask;

@@ -253,6 +253,37 @@ static void what_is_packed_comes_back_and_no_less_of_it_does(void **state)
   }
 }
 
+/* Whatever is accepted is what its mask packs into: there is one way to write a mask. */
+static void changed_bytes_are_refused_or_are_those_of_another_mask(void **state)
+{
+  Random random = random_stream(13, 0);
+  int64_t accepted = 0;
+  for (int round = 0; round < 20000; ++round) {
+    uint8_t bits[6][9];
+    uint8_t bytes[256];
+    uint8_t again[256];
+    ObjectMask *mask;
+    int64_t used;
+    for (int i = 0; i < 54; ++i)
+      bits[i / 9][i % 9] = random_bits(&random) & 1;
+    CHECK_OK(object_mask_from_bytes(bits[0], 9, (Window){5, 7, 9, 6}, &mask));
+    const int64_t size = object_mask_packed_bytes(mask);
+    object_mask_pack(mask, bytes);
+    object_mask_close(mask);
+    for (uint32_t change = random_below(&random, 3); change < 3; ++change)
+      bytes[random_below(&random, (uint32_t)size)] =
+          (uint8_t)(random_bits(&random) & (round % 2 == 0 ? 0xff : 0x07));
+    if (object_mask_unpack(bytes, size, &used, &mask) != STATUS_OK) continue;
+    ++accepted;
+    assert_true(used <= size);
+    assert_int_equal(object_mask_packed_bytes(mask), used);
+    object_mask_pack(mask, again);
+    assert_memory_equal(again, bytes, (size_t)used);
+    object_mask_close(mask);
+  }
+  assert_true(accepted > 100);
+}
+
 static void bytes_that_no_mask_gives_are_refused(void **state)
 {
   static const struct {
@@ -291,6 +322,7 @@ int main(void)
       cmocka_unit_test(a_spiral_is_one_piece),
       cmocka_unit_test(packed_bytes_are_those_of_the_format),
       cmocka_unit_test(what_is_packed_comes_back_and_no_less_of_it_does),
+      cmocka_unit_test(changed_bytes_are_refused_or_are_those_of_another_mask),
       cmocka_unit_test(bytes_that_no_mask_gives_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
