@@ -140,7 +140,7 @@ static void match(const DetectionCase *found, const DetectionCandidates *candida
 static void match_ranges(DetectionScore *score, const DetectionCase *found,
                          const DetectionCandidates *candidates, TruthState *truths)
 {
-  DetectionRow *rows = score->rows + score->row_count;
+  DetectionRow *rows = candidates->detection_count == 0 ? NULL : score->rows + score->row_count;
   for (int32_t d = 0; d < candidates->detection_count; ++d)
     rows[d] = (DetectionRow){.score = found->scores[candidates->order[d]],
                              .image = found->image,

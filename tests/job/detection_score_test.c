@@ -58,6 +58,17 @@ static void a_perfect_detection_scores_1_and_an_absent_class_minus_1(void **stat
   detection_score_close(score);
 }
 
+static void a_truth_that_nothing_found_is_missed(void **state)
+{
+  DetectionScore *score = open_coco(1);
+  add(score, 1, 0, 0, NULL, 1, NULL);
+  const DetectionSummary all = summary_of(score, -1);
+  assert_true(all.ap == 0 && all.ar[2] == 0);
+  assert_int_equal(all.truth_count, 1);
+  assert_int_equal(all.detection_count, 0);
+  detection_score_close(score);
+}
+
 static void an_iou_counts_at_the_thresholds_up_to_it(void **state)
 {
   DetectionScore *score = open_coco(1);
@@ -192,6 +203,7 @@ int main(void)
   static const struct CMUnitTest tests[] = {
       cmocka_unit_test(boxes_that_touch_have_iou_0),
       cmocka_unit_test(a_perfect_detection_scores_1_and_an_absent_class_minus_1),
+      cmocka_unit_test(a_truth_that_nothing_found_is_missed),
       cmocka_unit_test(an_iou_counts_at_the_thresholds_up_to_it),
       cmocka_unit_test(precision_is_the_best_at_this_recall_or_a_higher_one),
       cmocka_unit_test(each_truth_is_matched_once_and_by_the_best_score),
