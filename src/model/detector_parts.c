@@ -26,6 +26,31 @@ static void append(DetectorParts *parts, int32_t graph)
   all->statistic_count += list->statistic_count;
 }
 
+static bool is_shortcut(const Parameter *p)
+{
+  return strstr(p->name, ".downsample.") != NULL;
+}
+
+static bool of_one_block(const Parameter *shortcut, const Parameter *other)
+{
+  const size_t block = (size_t)(strstr(shortcut->name, ".downsample.") - shortcut->name) + 1;
+  return strncmp(shortcut->name, other->name, block) == 0;
+}
+
+/* A graph has a block's shortcut before the norm that adds it; torchvision's list has it last. */
+static void put_shortcuts_last(ParameterList *list)
+{
+  for (int32_t i = 1; i < list->count; ++i)
+    for (int32_t k = i;
+         k > 0 && !is_shortcut(&list->items[k]) && is_shortcut(&list->items[k - 1]) &&
+         of_one_block(&list->items[k - 1], &list->items[k]);
+         --k) {
+      const Parameter moved = list->items[k];
+      list->items[k] = list->items[k - 1];
+      list->items[k - 1] = moved;
+    }
+}
+
 static Status join(DetectorParts *parts)
 {
   int32_t count = 0;
@@ -37,6 +62,7 @@ static Status join(DetectorParts *parts)
   parts->parameters.capacity = count;
   for (int32_t i = 0; i < DETECTOR_GRAPHS; ++i)
     if (parts->graphs[i] != NULL) append(parts, i);
+  put_shortcuts_last(&parts->parameters);
   return STATUS_OK;
 }
 

@@ -107,8 +107,7 @@ static void compare_trunk(const Run *run)
   for (int32_t o = 0; o < MASK_RCNN_FEATURES + 2 * MASK_RCNN_MAPS; ++o) {
     const Shape shape = network_output_shape(trunk, o);
     const int32_t channels = output_channels(o);
-    const float *values =
-        detector_trial_get(run->trial, network_output(trunk, o), shape, channels);
+    const float *values = detector_trial_get(run->trial, network_output(trunk, o), shape, channels);
     compare(run, output_name(run, o), shape_pixels(shape) * channels, values);
     if (o == MASK_RCNN_FEATURES - 1) compare_coarsest(run, values, shape);
   }
@@ -360,8 +359,8 @@ static void compare_anchor_labels(const Run *run)
   DetectorTrial *t = run->trial;
   const int64_t anchors = rpn_anchor_count(detector_rpn(t->detector));
   const size_t all = (size_t)anchors * (size_t)t->options.images;
-  const int32_t *matches = detector_trial_download(
-      t, detector_buffers(t->detector)->matches, all * sizeof *matches);
+  const int32_t *matches =
+      detector_trial_download(t, detector_buffers(t->detector)->matches, all * sizeof *matches);
   int32_t *labels = room_host(t->room, anchors, sizeof *labels);
   for (int32_t i = 0; i < t->options.images; ++i) {
     for (int64_t a = 0; a < anchors; ++a) {
@@ -574,8 +573,8 @@ void detector_stages_training(DetectorTrial *trial, const Stages *stages, bool e
   compare_heads(&run);
   detector_trial_learn(trial);
   compare_losses(&run);
-  stages_compare_parameters(stages, "train.stat.", list, false, detector_trial_statistics(trial),
-                            0, value_tolerance);
+  stages_compare_parameters(stages, "train.stat.", list, false, detector_trial_statistics(trial), 0,
+                            value_tolerance);
   stages_compare_parameters(stages, "train.grad.", list, true, detector_trial_gradients(trial),
                             gradient_floor * largest_gradient(&run), gradient_tolerance);
 }

@@ -10,4 +10,3 @@ void detector_stages_inference(DetectorTrial *trial, const Stages *stages);
  * whole (train.rpn.I.positives …, train.rois.I.…) and its choice of them is compared where
  * everything is sampled; else our own. everything: nothing is drawn at random. */
 void detector_stages_training(DetectorTrial *trial, const Stages *stages, bool everything);
-

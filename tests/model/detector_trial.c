@@ -291,8 +291,8 @@ void detector_trial_learn(DetectorTrial *t)
 
 void detector_trial_losses(DetectorTrial *t, double losses[DETECTOR_LOSSES])
 {
-  const float *sums = detector_trial_download(t, detector_buffers(t->detector)->sums,
-                                              DETECTOR_SUMS * sizeof *sums);
+  const float *sums =
+      detector_trial_download(t, detector_buffers(t->detector)->sums, DETECTOR_SUMS * sizeof *sums);
   detector_losses(sums, losses);
 }
 
@@ -372,8 +372,8 @@ static void run_head_part(DetectorTrial *t, int32_t graph, const RoiAlign *align
   keep_rows(t, network_input(head), y, MASK_RCNN_CHANNELS, rows, run->pooled + first * pooled);
   network_forward(head);
   for (int32_t o = 0; o < 2 && run->outputs[o] != NULL; ++o)
-    keep_rows(t, network_output(head, o), network_output_shape(head, o),
-              head_channels(t, graph, o), rows, run->outputs[o] + first * run->per_row[o]);
+    keep_rows(t, network_output(head, o), network_output_shape(head, o), head_channels(t, graph, o),
+              rows, run->outputs[o] + first * run->per_row[o]);
 }
 
 HeadRun detector_trial_head(DetectorTrial *t, int32_t graph, const Regions *regions, int32_t rows)
@@ -381,8 +381,8 @@ HeadRun detector_trial_head(DetectorTrial *t, int32_t graph, const Regions *regi
   Shape y;
   const RoiAlign align = align_of(t, graph, &y);
   HeadRun run = {.rows = rows, .pooled_px = align.pooled};
-  run.pooled = room_numbers(
-      t->room, (int64_t)rows * MASK_RCNN_CHANNELS * run.pooled_px * run.pooled_px + 1);
+  run.pooled =
+      room_numbers(t->room, (int64_t)rows * MASK_RCNN_CHANNELS * run.pooled_px * run.pooled_px + 1);
   for (int32_t o = 0; o < (graph == 1 ? 2 : 1); ++o) {
     const Shape shape = network_output_shape(detector_network(t->detector, graph), o);
     run.per_row[o] = (int64_t)shape.height * shape.width * head_channels(t, graph, o);
@@ -411,8 +411,8 @@ FoundByTrial detector_trial_found(DetectorTrial *t)
   for (size_t i = 0; i < images; ++i)
     found.rows += found.counts[i];
   if (b->masks != NULL)
-    found.masks = detector_trial_download(
-        t, b->masks, (size_t)found.rows * MASK_PX * MASK_PX * sizeof(float));
+    found.masks = detector_trial_download(t, b->masks,
+                                          (size_t)found.rows * MASK_PX * MASK_PX * sizeof(float));
   return found;
 }
 
@@ -420,11 +420,11 @@ static PastedMasks paste_all(DetectorTrial *t, int32_t rows)
 {
   const DetectorBuffers *b = detector_buffers(t->detector);
   const size_t capacity = (size_t)b->detected.capacity;
-  PastedMasks pasted = {
-      .pixels_most = (int64_t)(rows + 1) * t->options.height_px * t->options.width_px,
-      .windows = room_device(t->room, 4 * capacity * sizeof(int32_t)),
-      .offsets = room_device(t->room, (capacity + 1) * sizeof(int64_t)),
-      .missing = room_device(t->room, sizeof(int32_t))};
+  PastedMasks pasted = {.pixels_most =
+                            (int64_t)(rows + 1) * t->options.height_px * t->options.width_px,
+                        .windows = room_device(t->room, 4 * capacity * sizeof(int32_t)),
+                        .offsets = room_device(t->room, (capacity + 1) * sizeof(int64_t)),
+                        .missing = room_device(t->room, sizeof(int32_t))};
   pasted.pixels = room_device(t->room, (size_t)pasted.pixels_most);
   pasted.values = room_device(t->room, (size_t)pasted.pixels_most * sizeof(float));
   t->on->ops->mask_paste(t->on->device, &b->detected, b->masks, MASK_PX, b->image_sizes,
@@ -447,10 +447,8 @@ float *detector_trial_pasted(DetectorTrial *t, const FoundByTrial *found, int32_
   if (found->counts[image] == 0) return room_numbers(t->room, 1);
   const PastedMasks pasted = paste_all(t, found->rows);
   const size_t rows = (size_t)found->rows;
-  const int32_t *windows =
-      detector_trial_download(t, pasted.windows, 4 * rows * sizeof *windows);
-  const int64_t *offsets =
-      detector_trial_download(t, pasted.offsets, (rows + 1) * sizeof *offsets);
+  const int32_t *windows = detector_trial_download(t, pasted.windows, 4 * rows * sizeof *windows);
+  const int64_t *offsets = detector_trial_download(t, pasted.offsets, (rows + 1) * sizeof *offsets);
   const float *values =
       detector_trial_download(t, pasted.values, ((size_t)offsets[rows] + 1) * sizeof *values);
   float *whole = room_numbers(t->room, (int64_t)found->counts[image] * height * width + 1);

@@ -89,8 +89,8 @@ typedef struct FoundByTrial {
   int32_t *counts;
   float *boxes, *scores; /* images x detection_count … */
   int32_t *classes, *dropped;
-  int32_t rows;      /* of all images */
-  float *masks;      /* rows x 28 x 28; NULL without masks */
+  int32_t rows; /* of all images */
+  float *masks; /* rows x 28 x 28; NULL without masks */
   int32_t *row_images;
 } FoundByTrial;
 

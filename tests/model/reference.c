@@ -55,9 +55,9 @@ static double error_of_samples(const Golden *golden, const char *name, int64_t c
   error = worse(share(got.magnitude - digest[1], magnitude), error);
   error = worse(share(got.dot - digest[2], magnitude), error);
   for (int32_t i = 0; i < sample->count; ++i)
-    error = worse(
-        share((double)values[formula_place(name, i, count)] - golden_value(sample, i), most),
-        error);
+    error =
+        worse(share((double)values[formula_place(name, i, count)] - golden_value(sample, i), most),
+              error);
   return error;
 }
 
@@ -123,9 +123,9 @@ void stages_compare_parameters(const Stages *stages, const char *prefix, const P
     if (p->trained != trained) continue;
     const bool has = reference_has(stages->reference, stage);
     if (!has && !trained) continue;
-    const double error = has ? reference_error(stages->reference, stage, p->count,
-                                               block + p->offset, floor)
-                             : (double)NAN;
+    const double error =
+        has ? reference_error(stages->reference, stage, p->count, block + p->offset, floor)
+            : (double)NAN;
     stages->tell(stages->context, stage, error, tolerance);
   }
 }
