@@ -255,7 +255,7 @@ static void feed_truth(DetectorTrial *t, const DetectorScene *s)
     const int64_t from = (int64_t)n * s->object_count;
     const int64_t to = (int64_t)n * truth->capacity;
     assert_true(s->counts[n] <= truth->capacity);
-    streams[n] = (uint64_t)n;
+    streams[n] = t->first_image + (uint64_t)n;
     memcpy(boxes + 4 * to, s->boxes + 4 * from, 4 * (size_t)s->counts[n] * sizeof *boxes);
     memcpy(classes + to, s->labels + from, (size_t)s->counts[n] * sizeof *classes);
   }

@@ -37,6 +37,7 @@ typedef struct DetectorTrial {
   float *device_trained, *device_statistics, *device_gradients;
   const float *mean, *std; /* of the bands, host, borrowed */
   DetectorScene scene;     /* the last fed */
+  uint64_t first_image;    /* the number of its first image, for streams */
 } DetectorTrial;
 
 /* Fills one parameter. */
@@ -48,7 +49,8 @@ DetectorTrial *detector_trial_open(const TestBackend *on, MaskRcnn model, Detect
                                    const float *std);
 void detector_trial_close(DetectorTrial *trial);
 
-/* Images, normalised, and in training the truth; streams are 0, 1, …. Borrows the scene. */
+/* Images, normalised, and in training the truth; streams are numbers from
+ * first_image on. Borrows the scene. */
 void detector_trial_feed(DetectorTrial *trial, const DetectorScene *scene);
 
 /* Forward, and the choice of samples; and the rest of a step. */
