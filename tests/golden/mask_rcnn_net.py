@@ -144,8 +144,9 @@ def calibrate(net, spec, images, targets):
     """Scales and last biases; set in the network, and returned for C. Sampled at their first use."""
     calibration = Calibration(net)
     for name, tensor in net.backbone.body.state_dict(keep_vars=True).items():
-        if name.endswith(".bias"):  # large ones would drown the image
-            calibration.scale(tensor, "backbone.body." + name, 0.4 if spec.trained else 0.1)
+        if name.endswith(".bias"):  # large ones drown the image, small ones let rounding turn relus, which trained norms enlarge
+            deep = spec.backbone in ("resnet50", "resnet101")
+            calibration.scale(tensor, "backbone.body." + name, 0.1 if not spec.trained else 1.0 if deep else 0.4)
     mode = net.training
     net.train(spec.trained)
     kept = {name: buffer.clone() for name, buffer in net.named_buffers()}

@@ -52,6 +52,16 @@ void unet_trial_close(UnetTrial *t)
   free(t);
 }
 
+void unet_trial_put(UnetTrial *t, const float *x, const uint8_t *labels)
+{
+  Room *room = room_open(t->on);
+  const TestImage image = room_image(room, t->batch, x);
+  assert_true(shape_equal(image.shape, network_input_shape(t->network)));
+  device_copy(t->on->device, network_input(t->network), image.memory, shape_bytes(image.shape));
+  device_upload(t->on->device, t->labels, labels, (size_t)shape_pixels(t->batch));
+  room_close(room);
+}
+
 void unet_trial_feed(UnetTrial *t, const char *name)
 {
   Room *room = room_open(t->on);
@@ -59,10 +69,7 @@ void unet_trial_feed(UnetTrial *t, const char *name)
   uint8_t *labels = room_host(room, shape_pixels(t->batch), 1);
   formula_image(name, t->batch.images, t->batch.height, t->batch.width, t->unet.bands,
                 t->unet.classes, x, labels);
-  const TestImage image = room_image(room, t->batch, x);
-  assert_true(shape_equal(image.shape, network_input_shape(t->network)));
-  device_copy(t->on->device, network_input(t->network), image.memory, shape_bytes(image.shape));
-  device_upload(t->on->device, t->labels, labels, (size_t)shape_pixels(t->batch));
+  unet_trial_put(t, x, labels);
   room_close(room);
 }
 

@@ -31,7 +31,8 @@ UnetTrial *unet_trial_open(const TestBackend *on, Unet unet, Shape batch, bool t
                            UnetFill *fill, const double *class_weights);
 void unet_trial_close(UnetTrial *trial);
 
-/* Puts the formula's image of that name and its labels on the device. */
+/* Puts a batch, N x H x W x bands, and its labels on the device; the formula's of that name. */
+void unet_trial_put(UnetTrial *trial, const float *x, const uint8_t *labels);
 void unet_trial_feed(UnetTrial *trial, const char *name);
 /* The logits after a forward pass, as PyTorch lays them out: N x classes x H x W. */
 float *unet_trial_logits(UnetTrial *trial);
