@@ -436,6 +436,37 @@ static void a_thing_that_a_long_one_does_not_touch_does_not_wait_for_its_end(voi
     object_mask_close(masks[m]);
 }
 
+/* Two arms that join in the second row of tiles: the left one begins higher, the right one is seen
+ * by more tiles, and what they join to goes on into the third. */
+static void a_thing_upon_an_arm_waits_for_the_group_that_the_arm_belongs_to(void **state)
+{
+  Bench bench;
+  MergeOptions options = plain;
+  options.nms_overlap = 0;
+  begin_on(&bench, (Window){0, 0, 56, 80}, 4, options);
+  ObjectMask *arms = mask_of_two((Window){2, 24, 4, 20}, (Window){10, 24, 30, 8});
+  ObjectMask *joint = mask_of_two((Window){10, 32, 4, 28}, (Window){2, 40, 12, 4});
+  ObjectMask *all;
+  const ObjectMask *const parts[2] = {arms, joint};
+  CHECK_OK(object_mask_union(parts, 2, &all));
+  const FoundThing top_left[3] = {box(0, 0.5, 2, 0, 4, 32), box(0, 0.5, 10, 20, 22, 12),
+                                  box(0, 0.1, 2, 4, 4, 6)};
+  const FoundThing top_right = box(0, 0.5, 24, 20, 16, 12);
+  FoundThing below = box(0, 0.5, 2, 24, 38, 36);
+  below.mask = all;
+  add(&bench, 0, top_left, 3);
+  add(&bench, 1, &top_right, 1);
+  add(&bench, 2, &below, 1);
+  add(&bench, 4, &below, 1);
+  end(&bench);
+  assert_int_equal(bench.given.count, 1);
+  assert_int_equal(bench.given.objects[0].member_count, 5);
+  assert_int_equal(bench.counts.by_nms, 1);
+  object_mask_close(arms);
+  object_mask_close(joint);
+  object_mask_close(all);
+}
+
 static void a_lone_fragment_inside_an_object_of_another_tile_is_merged_into_it(void **state)
 {
   Bench bench;
@@ -645,6 +676,7 @@ int main(void)
       cmocka_unit_test(an_object_waits_for_what_may_yet_be_merged_into_it),
       cmocka_unit_test(rows_of_tiles_end_one_by_one_also_where_they_are_skipped),
       cmocka_unit_test(a_thing_that_a_long_one_does_not_touch_does_not_wait_for_its_end),
+      cmocka_unit_test(a_thing_upon_an_arm_waits_for_the_group_that_the_arm_belongs_to),
       cmocka_unit_test(a_lone_fragment_inside_an_object_of_another_tile_is_merged_into_it),
       cmocka_unit_test(a_lone_fragment_is_kept_and_marked_or_excluded_on_demand),
       cmocka_unit_test(the_edge_of_the_raster_cuts_nothing),
