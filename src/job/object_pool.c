@@ -13,12 +13,14 @@ typedef enum EntryState {
   ENTRY_FREE,
   ENTRY_LONE,    /* may still be merged into another */
   ENTRY_WAITING, /* for what is above it */
-  ENTRY_KEPT     /* given out; stays while what it overlaps waits */
+  ENTRY_KEPT,    /* decided, to be given out */
+  ENTRY_GIVEN    /* stays while what it overlaps waits */
 } EntryState;
 
 typedef struct Entry {
   WholeObject object;
   ObjectMask *mask;
+  Window window; /* of the mask */
   EntryState state;
   bool is_settled; /* nothing that may overlap it can still be added */
   bool is_shared;  /* several tiles saw it */
@@ -80,6 +82,7 @@ static Status take_entry(ObjectPool *pool, const Candidate *candidate)
   pool->free_entry = entry->next;
   *entry = (Entry){.object = candidate->object,
                    .mask = candidate->mask,
+                   .window = candidate->mask->window,
                    .state = candidate->is_lone ? ENTRY_LONE : ENTRY_WAITING,
                    .is_shared = candidate->object.member_count > 1,
                    .is_lone = candidate->is_lone};
@@ -94,12 +97,17 @@ Status object_pool_add(ObjectPool *pool, const Candidate *candidate)
   return status;
 }
 
+static bool is_decided(const Entry *entry)
+{
+  return entry->state == ENTRY_KEPT || entry->state == ENTRY_GIVEN;
+}
+
 static void drop(ObjectPool *pool, Entry *entry)
 {
   const int32_t slot = (int32_t)(entry - pool->entries);
   object_index_remove(pool->index, slot);
   object_mask_close(entry->mask);
-  if (entry->state != ENTRY_KEPT) --pool->waiting;
+  if (!is_decided(entry)) --pool->waiting;
   *entry = (Entry){.next = pool->free_entry};
   pool->free_entry = slot;
 }
@@ -118,7 +126,7 @@ static bool ranks_above(const Entry *a, const Entry *b)
 
 static int64_t bottom_of(const Entry *entry)
 {
-  return entry->mask->window.y_px + entry->mask->window.height_px;
+  return entry->window.y_px + entry->window.height_px;
 }
 
 /* Groups are complete when they end above what is still to come; so only what is still in a group
@@ -162,7 +170,7 @@ static Status find_host(ObjectPool *pool, const Entry *lone, Entry **host, bool 
   int64_t most_px = 0;
   *host = NULL;
   *must_wait = false;
-  TRY(object_index_find(pool->index, lone->mask->window, &near, &count));
+  TRY(object_index_find(pool->index, lone->window, &near, &count));
   for (int64_t n = 0; n < count; ++n) {
     Entry *entry = pool->entries + near[n];
     const int64_t shared_px = object_mask_shared(lone->mask, entry->mask);
@@ -220,8 +228,7 @@ static int by_order(const void *left, const void *right)
 }
 
 /* The settled ones of a state. */
-static Status list_entries(ObjectPool *pool, EntryState state,
-                           int (*compare)(const void *, const void *), int64_t *count)
+static Status list_entries(ObjectPool *pool, EntryState state, int64_t *count)
 {
   *count = 0;
   TRY(object_room((void **)&pool->listed, &pool->listed_capacity, pool->used, sizeof *pool->listed,
@@ -229,15 +236,21 @@ static Status list_entries(ObjectPool *pool, EntryState state,
   for (int64_t e = 0; e < pool->used; ++e)
     if (pool->entries[e].state == state && pool->entries[e].is_settled)
       pool->listed[(*count)++] = pool->entries + e;
-  qsort(pool->listed, (size_t)*count, sizeof *pool->listed, compare);
   return STATUS_OK;
+}
+
+static void sort_listed(const ObjectPool *pool, int64_t count,
+                        int (*compare)(const void *, const void *))
+{
+  qsort(pool->listed, (size_t)count, sizeof *pool->listed, compare);
 }
 
 /* Small ones first, so that one merged into another goes where that one goes. */
 static Status resolve_all(ObjectPool *pool, MergeCounts *counts)
 {
   int64_t count;
-  TRY(list_entries(pool, ENTRY_LONE, by_size, &count));
+  TRY(list_entries(pool, ENTRY_LONE, &count));
+  sort_listed(pool, count, by_size);
   for (int64_t l = 0; l < count; ++l)
     TRY(resolve_lone(pool, pool->listed[l], counts));
   return STATUS_OK;
@@ -255,7 +268,7 @@ static Verdict judge_beside(const ObjectPool *pool, const Entry *entry, const En
   if (!may_be_merged && !ranks_above(other, entry)) return VERDICT_KEEP;
   const int64_t shared_px = object_mask_shared(entry->mask, other->mask);
   if (shared_px == 0) return VERDICT_KEEP;
-  if (other->state != ENTRY_KEPT) return VERDICT_WAIT;
+  if (!is_decided(other)) return VERDICT_WAIT;
   const int64_t all_px = entry->mask->area_px + other->mask->area_px - shared_px;
   return (double)shared_px > pool->rules.options.nms_overlap * (double)all_px ? VERDICT_DROP
                                                                               : VERDICT_KEEP;
@@ -266,7 +279,7 @@ static Status judge(ObjectPool *pool, const Entry *entry, Verdict *verdict)
   const int32_t *near;
   int64_t count;
   *verdict = VERDICT_KEEP;
-  TRY(object_index_find(pool->index, entry->mask->window, &near, &count));
+  TRY(object_index_find(pool->index, entry->window, &near, &count));
   for (int64_t n = 0; n < count && *verdict != VERDICT_WAIT; ++n) {
     const Entry *other = pool->entries + near[n];
     const Verdict one = other == entry ? VERDICT_KEEP : judge_beside(pool, entry, other);
@@ -275,34 +288,45 @@ static Status judge(ObjectPool *pool, const Entry *entry, Verdict *verdict)
   return STATUS_OK;
 }
 
-/* Leaves those that stay at the front of the list, in the order in which they are given out. */
-static Status suppress(ObjectPool *pool, MergeCounts *counts, int64_t *kept)
+/* Decides those of the list that can be, and leaves the others in it. */
+static Status decide_listed(ObjectPool *pool, MergeCounts *counts, int64_t *count)
 {
-  int64_t count;
-  *kept = 0;
-  TRY(list_entries(pool, ENTRY_WAITING, by_rank, &count));
-  for (int64_t r = 0; r < count; ++r) {
-    Entry *entry = pool->listed[r];
+  int64_t left = 0;
+  for (int64_t n = 0; n < *count; ++n) {
+    Entry *entry = pool->listed[n];
     Verdict verdict;
     TRY(judge(pool, entry, &verdict));
-    if (verdict == VERDICT_KEEP) {
-      entry->state = ENTRY_KEPT;
-      --pool->waiting;
-      pool->listed[(*kept)++] = entry;
+    if (verdict == VERDICT_WAIT) {
+      pool->listed[left++] = entry;
     } else if (verdict == VERDICT_DROP) {
       counts->by_nms += entry->object.member_count;
       drop(pool, entry);
+    } else {
+      entry->state = ENTRY_KEPT;
+      --pool->waiting;
     }
   }
-  qsort(pool->listed, (size_t)*kept, sizeof *pool->listed, by_order);
+  *count = left;
   return STATUS_OK;
+}
+
+/* First as they lie in memory: most have nothing of higher rank beside them. The others then best
+ * first, so that each finds what is above it decided. The outcome is the same in any order. */
+static Status suppress(ObjectPool *pool, MergeCounts *counts)
+{
+  int64_t count;
+  TRY(list_entries(pool, ENTRY_WAITING, &count));
+  TRY(decide_listed(pool, counts, &count));
+  sort_listed(pool, count, by_rank);
+  return decide_listed(pool, counts, &count);
 }
 
 static Status give(ObjectPool *pool, Entry *entry, MergeCounts *counts)
 {
   WholeObject *object = &entry->object;
   bool wanted = true;
-  object->owner_tile = object_owner(&pool->rules.plan, entry->mask->window);
+  entry->state = ENTRY_GIVEN;
+  object->owner_tile = object_owner(&pool->rules.plan, entry->window);
   TRY(pool->rules.take(pool->rules.context, object, &wanted));
   if (!wanted) {
     counts->unwanted += object->member_count;
@@ -321,9 +345,8 @@ static int64_t undecided_top(const ObjectPool *pool)
   int64_t top_px = INT64_MAX;
   for (int64_t e = 0; e < pool->used; ++e) {
     const Entry *entry = pool->entries + e;
-    if (entry->state != ENTRY_FREE && entry->state != ENTRY_KEPT &&
-        entry->mask->window.y_px < top_px)
-      top_px = entry->mask->window.y_px;
+    if (entry->state != ENTRY_FREE && !is_decided(entry) && entry->window.y_px < top_px)
+      top_px = entry->window.y_px;
   }
   return top_px;
 }
@@ -333,9 +356,9 @@ static Status has_undecided_beside(ObjectPool *pool, const Entry *entry, bool *h
   const int32_t *near;
   int64_t count;
   *has = false;
-  TRY(object_index_find(pool->index, entry->mask->window, &near, &count));
+  TRY(object_index_find(pool->index, entry->window, &near, &count));
   for (int64_t n = 0; n < count; ++n)
-    *has = *has || pool->entries[near[n]].state != ENTRY_KEPT;
+    *has = *has || !is_decided(pool->entries + near[n]);
   return STATUS_OK;
 }
 
@@ -346,21 +369,30 @@ static Status forget(ObjectPool *pool)
   for (int64_t e = 0; e < pool->used; ++e) {
     Entry *entry = pool->entries + e;
     bool is_needed = false;
-    if (entry->state != ENTRY_KEPT) continue;
+    if (entry->state != ENTRY_GIVEN) continue;
     if (bottom_of(entry) > top_px) TRY(has_undecided_beside(pool, entry, &is_needed));
     if (!is_needed) drop(pool, entry);
   }
   return STATUS_OK;
 }
 
+/* Those that stay and were not given out before. */
+static Status give_all(ObjectPool *pool, MergeCounts *counts)
+{
+  int64_t count;
+  TRY(list_entries(pool, ENTRY_KEPT, &count));
+  sort_listed(pool, count, by_order);
+  for (int64_t n = 0; n < count; ++n)
+    TRY(give(pool, pool->listed[n], counts));
+  return STATUS_OK;
+}
+
 Status object_pool_advance(ObjectPool *pool, ObjectGroups *groups, MergeCounts *counts)
 {
-  int64_t kept;
   TRY(settle(pool, groups));
   TRY(resolve_all(pool, counts));
-  TRY(suppress(pool, counts, &kept));
-  for (int64_t k = 0; k < kept; ++k)
-    TRY(give(pool, pool->listed[k], counts));
+  TRY(suppress(pool, counts));
+  TRY(give_all(pool, counts));
   return forget(pool);
 }
 
