@@ -144,6 +144,12 @@ static Point turned(Point p, double cosine, double sine)
   return (Point){p.x * cosine - p.y * sine, p.x * sine + p.y * cosine};
 }
 
+static void turn_ring(Ring *ring, double angle)
+{
+  for (int i = 0; i < ring->count; ++i)
+    ring->points[i] = turned(ring->points[i], cos(angle), sin(angle));
+}
+
 /* Lines. */
 
 static bool edge_is_level(const Ring *ring, int kept)
@@ -230,11 +236,71 @@ static OGRGeometryH ring_of_lines(const Line *lines, int count, double direction
   return ring;
 }
 
-static OGRGeometryH ring_from(Ring *ring, double direction, double tolerance)
+/* Sums over the middles of the raw edges between two kept points, about their mean place. */
+typedef struct Spread {
+  double weight;
+  double x, y;
+  double xx, yy, xy;
+} Spread;
+
+static Spread spread_of(const Ring *ring, int kept)
+{
+  Spread sum = {0};
+  const int first = ring->kept[kept];
+  int last = ring->kept[(kept + 1) % ring->kept_count];
+  if (last <= first) last += ring->count;
+  for (int i = first; i < last; ++i) {
+    const Point a = ring->points[i % ring->count];
+    const Point b = ring->points[(i + 1) % ring->count];
+    const double length = hypot(b.x - a.x, b.y - a.y);
+    const double x = (a.x + b.x) / 2 - ring->points[first].x;
+    const double y = (a.y + b.y) / 2 - ring->points[first].y;
+    sum.weight += length;
+    sum.x += length * x;
+    sum.y += length * y;
+    sum.xx += length * x * x;
+    sum.yy += length * y * y;
+    sum.xy += length * x * y;
+  }
+  sum.xx -= sum.x * sum.x / sum.weight;
+  sum.yy -= sum.y * sum.y / sum.weight;
+  sum.xy -= sum.x * sum.y / sum.weight;
+  return sum;
+}
+
+/* How far the raw edges of a ring that was turned upright still lean, by least squares over all
+ * sides at once. Long sides say most: their spread grows with the third power of the length. */
+static double lean_of(const Ring *ring)
+{
+  double along = 0;
+  double across = 0;
+  for (int i = 0; i < ring->kept_count; ++i) {
+    const Spread spread = spread_of(ring, i);
+    const bool is_level = edge_is_level(ring, i);
+    along += is_level ? spread.xx : spread.yy;
+    across += is_level ? spread.xy : -spread.xy;
+  }
+  return along > 0 ? atan(across / along) : 0;
+}
+
+/* Turns the ring upright; the direction is that of the simplified edges, then that of the raw
+ * ones, twice. */
+static double straighten(Ring *ring)
+{
+  double direction = direction_of(ring);
+  turn_ring(ring, -direction);
+  for (int i = 0; i < 2; ++i) {
+    const double lean = lean_of(ring);
+    turn_ring(ring, -lean);
+    direction += lean;
+  }
+  return direction;
+}
+
+/* From a ring that stands upright. */
+static OGRGeometryH ring_from(const Ring *ring, double direction, double tolerance)
 {
   void *memory;
-  for (int i = 0; i < ring->count; ++i)
-    ring->points[i] = turned(ring->points[i], cos(direction), -sin(direction));
   if (memory_allocate((size_t)ring->kept_count, sizeof(Line), "lines", &memory) != STATUS_OK)
     return NULL;
   int count = find_lines(ring, memory);
@@ -251,7 +317,10 @@ static OGRGeometryH regular_ring(OGRGeometryH raw, double tolerance, bool is_out
   Ring ring;
   OGRGeometryH made = NULL;
   if (ring_read(raw, tolerance, &ring)) {
-    if (is_outer) *direction = direction_of(&ring);
+    if (is_outer)
+      *direction = straighten(&ring);
+    else
+      turn_ring(&ring, -*direction);
     made = ring_from(&ring, *direction, tolerance);
   }
   ring_free(&ring);
