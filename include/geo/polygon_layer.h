@@ -44,9 +44,9 @@ typedef struct PolygonItem {
   Extent box;
 } PolygonItem;
 
-/* Curves are made straight, heights dropped, invalid polygons repaired, collections reduced to their
- * areas. A class is the text of its field: numbers as whole numbers where they are, so that 3 of one
- * layer and "3" of another are the same; "" where the field is empty. Errors: STATUS_IO,
+/* Curves are made straight, heights dropped, invalid polygons repaired, collections reduced to
+ * their areas. A class is the text of its field: numbers as whole numbers where they are, so that 3
+ * of one layer and "3" of another are the same; "" where the field is empty. Errors: STATUS_IO,
  * STATUS_BAD_INPUT; STATUS_BAD_OPTION for a layer or field that is not there (it names what there
  * is) or is of a wrong type; STATUS_MISMATCH for the reference system. A layer without polygons is
  * no error. */
@@ -85,11 +85,11 @@ Status polygon_layer_touches(const PolygonLayer *layer, int64_t index, const Pol
 double extent_area(Extent extent);
 double extent_shared_area(Extent a, Extent b);
 
-/* Writes features of the layer to a new file: kept, by number, says which of counts.read. All fields
- * and the reference system are kept; polygons that were repaired are written so, all others as they
- * are. Only for a layer in its own system. format is GDAL's name of one ("GPKG"); "": by the
- * output's ending. Written aside and renamed. Errors: STATUS_BAD_OPTION for a format that GDAL does
- * not write; STATUS_UNSUPPORTED for a field that it does not take; STATUS_IO. */
+/* Writes features of the layer to a new file: kept, by number, says which of counts.read. All
+ * fields and the reference system are kept; polygons that were repaired are written so, all others
+ * as they are. Only for a layer in its own system. format is GDAL's name of one ("GPKG"); "": by
+ * the output's ending. Written aside and renamed. Errors: STATUS_BAD_OPTION for a format that GDAL
+ * does not write; STATUS_UNSUPPORTED for a field that it does not take; STATUS_IO. */
 Status polygon_layer_copy(const PolygonLayer *layer, const bool *kept, const char *output_path,
                           const char *format);
 /* Whether it would know how to, before any work. */

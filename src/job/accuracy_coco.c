@@ -65,8 +65,7 @@ static Status score_shape(CocoJob *job, CocoShape shape)
   const int32_t class_count = job->set.category_count;
   TRY(detection_score_open(class_count, detection_limits_coco, &job->coco[shape]));
   TRY(found_score_open(class_count, job->accuracy->options->min_iou, &job->found[shape]));
-  return coco_score_add(&job->set, &job->results, &job->truths, shape, job->coco[shape],
-                        job->found[shape]);
+  return coco_score_add(&job->results, &job->truths, shape, job->coco[shape], job->found[shape]);
 }
 
 static Status set_counts(const CocoJob *job)

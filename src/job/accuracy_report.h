@@ -4,8 +4,8 @@
 #include "found_score.h"
 #include "store/document.h"
 
-/* Tables on stdout and objects in a report, of what was measured for each class. names: one for each
- * class. */
+/* Tables on stdout and objects in a report, of what was measured for each class. names: one for
+ * each class. */
 
 /* Counts and ratios at one IoU: a row per class, and one for all. */
 Status accuracy_report_found(FoundScore *score, int32_t class_count, const char *const *names,

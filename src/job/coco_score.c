@@ -11,13 +11,13 @@ typedef struct Group {
   int64_t count;
 } Group;
 
-/* Room for the largest group on each side. */
+/* Room for the largest group on each side, and for the pairs that overlap. */
 typedef struct Room {
-  double *scores, *detection_areas, *truth_areas, *ious;
+  double *scores, *detection_areas, *truth_areas;
   bool *crowd;
-  DetectionBox *boxes;
-  MaskRuns *masks;
-  size_t iou_count;
+  DetectionBox *truth_boxes;
+  DetectionPair *pairs;
+  int64_t pair_count, pair_capacity;
 } Room;
 
 static bool same_group(const CocoObject *a, const CocoObject *b)
@@ -46,9 +46,8 @@ static void free_room(Room *room)
 {
   memory_free(room->scores);
   memory_free(room->crowd);
-  memory_free(room->boxes);
-  memory_free(room->masks);
-  memory_free(room->ious);
+  memory_free(room->truth_boxes);
+  memory_free(room->pairs);
 }
 
 static int64_t largest_group(const CocoObjects *objects)
@@ -65,46 +64,55 @@ static int64_t largest_group(const CocoObjects *objects)
 static Status open_room(int64_t detections, int64_t truths, Room *room)
 {
   void *memory;
-  const size_t both = (size_t)(detections + truths);
-  TRY(memory_allocate(2 * both, sizeof(double), "objects of an image", &memory));
+  const size_t both = (size_t)(2 * detections + truths);
+  TRY(memory_allocate(both, sizeof(double), "objects of an image", &memory));
   room->scores = memory;
   room->detection_areas = room->scores + detections;
   room->truth_areas = room->detection_areas + detections;
-  TRY(memory_allocate(both, sizeof(bool), "objects of an image", &memory));
+  TRY(memory_allocate((size_t)truths, sizeof(bool), "objects of an image", &memory));
   room->crowd = memory;
-  TRY(memory_allocate(both, sizeof(DetectionBox), "objects of an image", &memory));
-  room->boxes = memory;
-  TRY(memory_allocate(both, sizeof(MaskRuns), "objects of an image", &memory));
-  room->masks = memory;
+  TRY(memory_allocate((size_t)truths, sizeof(DetectionBox), "objects of an image", &memory));
+  room->truth_boxes = memory;
   return STATUS_OK;
 }
 
-static Status reserve_ious(Room *room, size_t count)
+static Status add_pair(Room *room, DetectionPair pair)
 {
   void *memory;
-  if (count <= room->iou_count) return STATUS_OK;
-  TRY(memory_allocate(count, sizeof(double), "pairs of objects", &memory));
-  memory_free(room->ious);
-  room->ious = memory;
-  room->iou_count = count;
+  if (!(pair.iou > 0)) return STATUS_OK;
+  if (room->pair_count == room->pair_capacity) {
+    const int64_t capacity = room->pair_capacity == 0 ? 256 : 2 * room->pair_capacity;
+    TRY(memory_allocate((size_t)capacity, sizeof(DetectionPair), "pairs of objects", &memory));
+    if (room->pair_count > 0)
+      memcpy(memory, room->pairs, (size_t)room->pair_count * sizeof(DetectionPair));
+    memory_free(room->pairs);
+    room->pairs = memory;
+    room->pair_capacity = capacity;
+  }
+  room->pairs[room->pair_count++] = pair;
   return STATUS_OK;
 }
 
+static DetectionBox box_of(const CocoObject *object, CocoShape shape)
+{
+  return shape == COCO_MASK ? mask_runs_box(&object->mask) : object->box;
+}
+
+/* Masks are compared where their boxes overlap. */
 static Status compare(Group results, Group truths, CocoShape shape, Room *room)
 {
-  const int32_t detection_count = (int32_t)results.count, truth_count = (int32_t)truths.count;
-  TRY(reserve_ious(room, (size_t)results.count * (size_t)truths.count));
-  for (int64_t i = 0; i < results.count + truths.count; ++i) {
-    const CocoObject *object =
-        i < results.count ? results.first + i : truths.first + (i - results.count);
-    room->boxes[i] = object->box;
-    room->masks[i] = object->mask; /* borrowed */
+  room->pair_count = 0;
+  for (int64_t t = 0; t < truths.count; ++t)
+    room->truth_boxes[t] = box_of(truths.first + t, shape);
+  for (int64_t d = 0; d < results.count; ++d) {
+    const DetectionBox box = box_of(results.first + d, shape);
+    for (int64_t t = 0; t < truths.count; ++t) {
+      double iou = detection_box_iou(box, room->truth_boxes[t], room->crowd[t]);
+      if (shape == COCO_MASK && iou > 0)
+        iou = mask_runs_iou(&results.first[d].mask, &truths.first[t].mask, room->crowd[t]);
+      TRY(add_pair(room, (DetectionPair){(int32_t)d, (int32_t)t, iou}));
+    }
   }
-  if (shape == COCO_MASK)
-    return mask_runs_ious(room->masks, detection_count, room->masks + detection_count, truth_count,
-                          room->crowd, room->ious);
-  detection_box_ious(room->boxes, detection_count, room->boxes + detection_count, truth_count,
-                     room->crowd, room->ious);
   return STATUS_OK;
 }
 
@@ -112,14 +120,14 @@ static Status add_group(Group results, Group truths, CocoShape shape, Room *room
                         DetectionScore *coco, FoundScore *found)
 {
   const CocoObject *any = results.count > 0 ? results.first : truths.first;
-  const DetectionCase one = {.image = any->image,
-                             .class_index = any->category,
-                             .detection_count = (int32_t)results.count,
-                             .scores = room->scores,
-                             .detection_areas_px = room->detection_areas,
-                             .truth_count = (int32_t)truths.count,
-                             .truth_areas_px = room->truth_areas,
-                             .crowd = room->crowd};
+  DetectionCase one = {.image = any->image,
+                       .class_index = any->category,
+                       .detection_count = (int32_t)results.count,
+                       .scores = room->scores,
+                       .detection_areas_px = room->detection_areas,
+                       .truth_count = (int32_t)truths.count,
+                       .truth_areas_px = room->truth_areas,
+                       .crowd = room->crowd};
   for (int64_t i = 0; i < results.count; ++i) {
     room->scores[i] = results.first[i].score;
     room->detection_areas[i] = results.first[i].area_px;
@@ -129,10 +137,10 @@ static Status add_group(Group results, Group truths, CocoShape shape, Room *room
     room->crowd[i] = truths.first[i].crowd;
   }
   TRY(compare(results, truths, shape, room));
-  DetectionCase with_ious = one;
-  with_ious.ious = room->ious;
-  if (coco != NULL) TRY(detection_score_add(coco, &with_ious));
-  return found == NULL ? STATUS_OK : found_score_add(found, &with_ious);
+  one.pairs = room->pairs;
+  one.pair_count = room->pair_count;
+  if (coco != NULL) TRY(detection_score_add(coco, &one));
+  return found == NULL ? STATUS_OK : found_score_add(found, &one);
 }
 
 static Status add_all(const CocoObjects *results, const CocoObjects *truths, CocoShape shape,
@@ -152,10 +160,10 @@ static Status add_all(const CocoObjects *results, const CocoObjects *truths, Coc
   return STATUS_OK;
 }
 
-Status coco_score_add(const CocoSet *set, const CocoObjects *results, const CocoObjects *truths,
-                      CocoShape shape, DetectionScore *coco, FoundScore *found)
+Status coco_score_add(const CocoObjects *results, const CocoObjects *truths, CocoShape shape,
+                      DetectionScore *coco, FoundScore *found)
 {
-  Room room = {.iou_count = 0};
+  Room room = {.pair_count = 0};
   Status status = open_room(largest_group(results), largest_group(truths), &room);
   if (status == STATUS_OK) status = add_all(results, truths, shape, &room, coco, found);
   free_room(&room);

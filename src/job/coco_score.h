@@ -6,8 +6,8 @@
 /* Which shape of objects is compared. */
 typedef enum CocoShape { COCO_BOX, COCO_MASK } CocoShape;
 
-/* Adds all images and categories to the scores, whose classes are the set's categories. Either
- * score may be NULL. found takes all detections, coco the hundred best of an image and category.
- * Errors: STATUS_NO_MEMORY. */
-Status coco_score_add(const CocoSet *set, const CocoObjects *results, const CocoObjects *truths,
-                      CocoShape shape, DetectionScore *coco, FoundScore *found);
+/* Adds all images and categories to the scores, whose classes are the categories of their set.
+ * Either score may be NULL. found takes all detections, coco the hundred best of an image and
+ * category. Errors: STATUS_NO_MEMORY. */
+Status coco_score_add(const CocoObjects *results, const CocoObjects *truths, CocoShape shape,
+                      DetectionScore *coco, FoundScore *found);

@@ -2,8 +2,8 @@
 
 #include "detection_score.h"
 
-/* What truths a detection may be matched with: of detection d, in the order of scores, pairs[first[d]]
- * … pairs[first[d + 1] - 1], by truth. */
+/* What truths a detection may be matched with: of detection d, in the order of scores,
+ * pairs[first[d]] … pairs[first[d + 1] - 1], by truth. */
 typedef struct DetectionCandidates {
   int32_t detection_count;
   int32_t *order; /* detection_count: places in the case, best score first */

@@ -389,13 +389,3 @@ double detection_box_iou(DetectionBox detection, DetectionBox truth, bool crowd)
       crowd ? detection_area : detection_area + truth.width * truth.height - shared;
   return shared / whole;
 }
-
-void detection_box_ious(const DetectionBox *detections, int32_t detection_count,
-                        const DetectionBox *truths, int32_t truth_count, const bool *crowd,
-                        double *ious)
-{
-  for (int32_t d = 0; d < detection_count; ++d)
-    for (int32_t t = 0; t < truth_count; ++t)
-      ious[(int64_t)d * truth_count + t] =
-          detection_box_iou(detections[d], truths[t], crowd != NULL && crowd[t]);
-}

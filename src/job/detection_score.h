@@ -104,7 +104,3 @@ typedef struct DetectionBox {
 /* Intersection over union, or over the detection's area where the truth is a crowd; 0 where they
  * only touch. */
 double detection_box_iou(DetectionBox detection, DetectionBox truth, bool crowd);
-/* ious: detection_count x truth_count. crowd may be NULL. */
-void detection_box_ious(const DetectionBox *detections, int32_t detection_count,
-                        const DetectionBox *truths, int32_t truth_count, const bool *crowd,
-                        double *ious);

@@ -236,29 +236,3 @@ double mask_runs_iou(const MaskRuns *detection, const MaskRuns *truth, bool crow
   if (shared_px == 0) return 0;
   return (double)shared_px / (double)(crowd ? mask_runs_area_px(detection) : either_px);
 }
-
-static bool boxes_part(DetectionBox a, DetectionBox b)
-{
-  return a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y ||
-         b.y + b.height <= a.y;
-}
-
-Status mask_runs_ious(const MaskRuns *detections, int32_t detection_count, const MaskRuns *truths,
-                      int32_t truth_count, const bool *crowd, double *ious)
-{
-  void *memory;
-  TRY(memory_allocate((size_t)truth_count, sizeof(DetectionBox), "boxes of truths", &memory));
-  DetectionBox *boxes = memory;
-  for (int32_t t = 0; t < truth_count; ++t)
-    boxes[t] = mask_runs_box(&truths[t]);
-  for (int32_t d = 0; d < detection_count; ++d) {
-    const DetectionBox box = mask_runs_box(&detections[d]);
-    for (int32_t t = 0; t < truth_count; ++t)
-      ious[(int64_t)d * truth_count + t] =
-          boxes_part(box, boxes[t])
-              ? 0
-              : mask_runs_iou(&detections[d], &truths[t], crowd != NULL && crowd[t]);
-  }
-  memory_free(boxes);
-  return STATUS_OK;
-}

@@ -45,7 +45,3 @@ DetectionBox mask_runs_box(const MaskRuns *runs);
 /* Shared pixels over those of either, or over the detection's where the truth is a crowd. -1 if the
  * sizes differ, which matches nothing. */
 double mask_runs_iou(const MaskRuns *detection, const MaskRuns *truth, bool crowd);
-/* ious: detection_count x truth_count. crowd may be NULL. Masks whose boxes part are not compared.
- * Errors: STATUS_NO_MEMORY. */
-Status mask_runs_ious(const MaskRuns *detections, int32_t detection_count, const MaskRuns *truths,
-                      int32_t truth_count, const bool *crowd, double *ious);

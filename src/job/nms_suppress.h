@@ -6,7 +6,7 @@
 #include "base/status.h"
 #include "geo/polygon_layer.h"
 
-/* How overlap is measured: shared area over the area of both together, or over the smaller one's. */
+/* Overlap is the shared area over the area of both together, or over the smaller one's. */
 typedef enum NmsOverlap { NMS_IOU, NMS_SMALLER } NmsOverlap;
 
 typedef struct NmsRule {
@@ -16,9 +16,9 @@ typedef struct NmsRule {
 } NmsRule;
 
 /* Non-maximum suppression over a whole layer. From high to low confidence, a polygon goes if its
- * overlap with one that stays is above the limit. Ties: the larger area first, then the order of the
- * layer; polygons without a confidence come after all others. Touching is no overlap.
+ * overlap with one that stays is above the limit. Ties: the larger area first, then the order of
+ * the layer; polygons without a confidence come after all others. Touching is no overlap.
  *
- * kept: one for each polygon. n log n as long as few polygons lie over one another. Errors: those of
- * polygon_layer_shared_area; STATUS_INTERRUPTED. */
+ * kept: one for each polygon. n log n as long as few polygons lie over one another. Errors: those
+ * of polygon_layer_shared_area; STATUS_INTERRUPTED. */
 Status nms_suppress(const PolygonLayer *layer, NmsRule rule, bool *kept);

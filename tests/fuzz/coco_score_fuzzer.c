@@ -1,4 +1,4 @@
-/* COCO's files as one object, {truth, results}: what is read is scored, and no figure is above 1. */
+/* COCO's files as one object, {truth, results}: what is read is scored, no figure is above 1. */
 #include "base/memory.h"
 #include "coco_score.h"
 #include "fuzzer.h"
@@ -17,7 +17,7 @@ static void score(const CocoSet *set, const CocoObjects *results, const CocoObje
   FoundSummary counts;
   if (detection_score_open(set->category_count, detection_limits_coco, &coco) == STATUS_OK &&
       found_score_open(set->category_count, 0.5, &found) == STATUS_OK &&
-      coco_score_add(set, results, truths, shape, coco, found) == STATUS_OK &&
+      coco_score_add(results, truths, shape, coco, found) == STATUS_OK &&
       detection_score_summary(coco, -1, &summary) == STATUS_OK &&
       found_score_summary(found, -1, &counts) == STATUS_OK) {
     check_range(summary.ap);

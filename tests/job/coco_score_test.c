@@ -70,7 +70,7 @@ static void check_case(const char *name)
     if (expected == NULL) continue;
     assert_true(shape == COCO_BOX ? found.has_boxes : found.has_masks && there.has_masks);
     CHECK_OK(detection_score_open(set.category_count, detection_limits_coco, &score));
-    CHECK_OK(coco_score_add(&set, &found, &there, (CocoShape)shape, score, NULL));
+    CHECK_OK(coco_score_add(&found, &there, (CocoShape)shape, score, NULL));
     check_figures(expected, score);
     check_classes(expected, &set, score);
     detection_score_close(score);

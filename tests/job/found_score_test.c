@@ -41,7 +41,7 @@ static void counts_are_those_of_spacenet(void **state)
 
 static void of_equal_ious_the_first_truth_wins(void **state)
 {
-  /* The second detection overlaps the last truth alone: free, since the first one took the first. */
+  /* The second detection overlaps the last truth alone: free, if the first one took the first. */
   FoundScore *score;
   CHECK_OK(found_score_open(1, 0.5, &score));
   add(score, 0, 2, (double[]){0.9, 0.8}, 2, (double[]){0.6, 0.6, 0, 0.6});
