@@ -361,6 +361,30 @@ static void an_image_of_four_bands_has_no_alpha(void **state)
   raster_close(raster);
 }
 
+static void names_are_read_without_the_pixels(void **state)
+{
+  char path[FIXTURE_PATH_BYTES];
+  int32_t count;
+  const ClassEntry *names;
+  Arena *arena;
+  CHECK_OK(arena_open(&arena));
+  fixture_path("named.tif", path);
+  write_map(path, 512, false, 1);
+  CHECK_OK(class_map_names(path, arena, &names, &count));
+  assert_int_equal(count, 3);
+  assert_int_equal(names[2].value, 3);
+  assert_string_equal(names[2].name, "trees & <bushes>");
+  assert_true(names[1].rgb[0] == 200);
+  fixture_path("unnamed.tif", path);
+  static const uint8_t pixels[32 * 24] = {0};
+  GDALClose(fixture_raster(path, &fixture_grid, fixture_crs, GDT_Byte, 1, pixels, NULL));
+  CHECK_OK(class_map_names(path, arena, &names, &count));
+  assert_int_equal(count, 0);
+  fixture_path("absent.tif", path);
+  CHECK_FAILS(STATUS_IO, "no such file", class_map_names(path, arena, &names, &count));
+  arena_close(arena);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -377,6 +401,7 @@ int main(void)
       cmocka_unit_test(probabilities_keep_names_scale_and_nodata),
       cmocka_unit_test(overviews_of_bands_are_means_without_no_data),
       cmocka_unit_test(an_image_of_four_bands_has_no_alpha),
+      cmocka_unit_test(names_are_read_without_the_pixels),
   };
   return cmocka_run_group_tests(tests, fixture_start, fixture_end);
 }
