@@ -16,6 +16,7 @@
 #include "op/optimizer_step.h"
 #include "op/pointwise.h"
 #include "op/prediction.h"
+#include "op/resize.h"
 #include "op/roi_align.h"
 #include "op/roi_sample.h"
 #include "op/rpn.h"
@@ -240,6 +241,12 @@ typedef struct Backend {
                       const Regions *regions, const int32_t *classes, float *masks);
   void (*mask_paste)(Device *device, const Regions *regions, const float *masks, int32_t mask_px,
                      const float *image_sizes, float threshold, PastedMasks *pasted);
+
+  /* resize.h */
+  void (*resize_bilinear)(Device *device, Shape x_shape, const float *x, const int32_t *sizes,
+                          Shape y_shape, void *y);
+  void (*resize_boxes)(Device *device, int32_t rows, int32_t rows_per_image, const int32_t *images,
+                       const float *scales, float *boxes);
 
   /* optimizer_step.h; clip_scale writes one float32 to device memory. The sum of squares is taken
    * in a fixed order. */

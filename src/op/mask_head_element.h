@@ -6,7 +6,7 @@
 
 #include "detection_loss_element.h"
 #include "op/mask_head.h"
-#include "roi_align_element.h"
+#include "resize_element.h"
 
 /* Whether a row has an image, and a class that the logits know. */
 SHARED_INLINE bool mask_row_counts(const MaskHead *head, const Regions *regions,
@@ -136,42 +136,7 @@ SHARED_INLINE void paste_take_room(int32_t window[4], int64_t pixels_most, int64
   ++*missing;
 }
 
-/* PyTorch's CPU has two kernels for bilinear resizing, which round differently; small images go
- * through one that takes four weights, large ones through one that takes an axis after the other.
- * Both fuse products with sums. */
 SHARED_INLINE bool paste_is_small(PasteBox paste)
 {
-  return paste.width + paste.height <= 128;
-}
-
-/* Pixel i of out along one axis of a mask of in pixels. */
-SHARED_INLINE RoiTap paste_tap(int32_t in, int32_t out, int32_t i, bool small)
-{
-  const float scale = (float)in / (float)out;
-  const float middle = (float)i + 0.5F;
-  const float at = small ? fmaf(scale, middle, -0.5F) : scale * middle - 0.5F;
-  const float inside = at < 0.0F ? 0.0F : at;
-  RoiTap tap;
-  tap.low = (int32_t)inside < in - 1 ? (int32_t)inside : in - 1;
-  tap.high = tap.low < in - 1 ? tap.low + 1 : in - 1;
-  const float share = inside - (float)tap.low;
-  tap.high_weight = share > 1.0F ? 1.0F : share;
-  tap.low_weight = 1.0F - tap.high_weight;
-  return tap;
-}
-
-/* a b above c d. */
-SHARED_INLINE float paste_small(float a, float b, float c, float d, RoiTap row, RoiTap column)
-{
-  const float first =
-      fmaf(a, row.low_weight * column.low_weight, b * (row.low_weight * column.high_weight));
-  return fmaf(d, row.high_weight * column.high_weight,
-              fmaf(c, row.high_weight * column.low_weight, first));
-}
-
-SHARED_INLINE float paste_large(float a, float b, float c, float d, RoiTap row, RoiTap column)
-{
-  const float above = fmaf(a, column.low_weight, b * column.high_weight);
-  const float below = fmaf(c, column.low_weight, d * column.high_weight);
-  return fmaf(above, row.low_weight, below * row.high_weight);
+  return resize_is_small(paste.height, paste.width);
 }

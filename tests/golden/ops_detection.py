@@ -16,6 +16,7 @@ import torchvision
 from torchvision.models.detection import _utils, roi_heads, rpn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import MultiScaleRoIAlign, boxes as box_ops, roi_align
 
 import formula
@@ -547,9 +548,39 @@ def mask_head():
         paste_cases(file)
 
 
+RESIZED = [  # sides of the resized image, its bands, images
+    ((120, 150), 3, [(75, 100), (90, 61)]),
+    ((40, 64), 3, [(75, 100), (33, 40)]),
+    ((48, 90), 5, [(31, 31), (20, 55)]),
+]
+
+
+def resize():
+    words = """torchvision's GeneralizedRCNNTransform.resize. sides.C: least and most; image.C.I: height, width, bands of formula
+        resize.C.I; size.C.I: of the result; y.C.I: every fifth row and column of it (rows, columns, bands).
+        sizes: height and width, and what they become for 800 and 1333"""
+    torch.set_num_threads(2)  # one thread goes through another kernel where there are three bands
+    with golden("resize", words) as file:
+        for i, ((least, most), bands, images) in enumerate(RESIZED):
+            transform = GeneralizedRCNNTransform([least], most, [0.0] * bands, [1.0] * bands)
+            transform.eval()
+            file.add("sides.%d" % i, [least, most])
+            for k, (height, width) in enumerate(images):
+                x = array("resize.%d.%d" % (i, k), height, width, bands).permute(2, 0, 1).contiguous()
+                y, _ = transform.resize(x)
+                file.add("image.%d.%d" % (i, k), [height, width, bands])
+                file.add("size.%d.%d" % (i, k), y.shape[1:])
+                file.add("y.%d.%d" % (i, k), y.permute(1, 2, 0).numpy()[::5, ::5])
+        transform = GeneralizedRCNNTransform([800], 1333, [0.0], [1.0])
+        transform.eval()
+        sizes = [(480, 640), (427, 640), (333, 500), (500, 375), (256, 256), (300, 1000), (97, 97), (161, 200), (385, 385), (1024, 1024)]
+        results = [transform.resize(torch.zeros(1, *size))[0].shape[1:] for size in sizes]
+        file.add("sizes", [[*size, *result] for size, result in zip(sizes, results)])
+
+
 def main():
     torch.set_num_threads(1)
-    for op in (conv_transpose2d, roi_align_file, proposals, detections, rpn_loss, roi_sample, box_loss, mask_head):
+    for op in (conv_transpose2d, roi_align_file, proposals, detections, rpn_loss, roi_sample, box_loss, mask_head, resize):
         op()
 
 

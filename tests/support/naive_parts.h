@@ -200,6 +200,11 @@ void naive_mask_select(Device *device, const MaskHead *head, const void *logits,
                        const Regions *regions, const int32_t *classes, float *masks);
 void naive_mask_paste(Device *device, const Regions *regions, const float *masks, int32_t mask_px,
                       const float *image_sizes, float threshold, PastedMasks *pasted);
+
+void naive_resize_bilinear(Device *device, Shape x_shape, const float *x, const int32_t *sizes,
+                           Shape y_shape, void *y);
+void naive_resize_boxes(Device *device, int32_t rows, int32_t rows_per_image, const int32_t *images,
+                        const float *scales, float *boxes);
 size_t naive_clip_scratch_bytes(int64_t count);
 void naive_clip_scale(Device *device, int64_t count, const float *g, float norm_limit, float *norm,
                       float *scale, void *scratch);

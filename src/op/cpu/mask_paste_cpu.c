@@ -28,7 +28,8 @@ VECTORIZED static void paste_columns(bool small, const float *restrict above,
     const RoiTap column = columns->taps[j];
     const float a = above[column.low], b = above[column.high];
     const float c = below[column.low], d = below[column.high];
-    values[j] = small ? paste_small(a, b, c, d, row, column) : paste_large(a, b, c, d, row, column);
+    values[j] =
+        small ? resize_small(a, b, c, d, row, column) : resize_large(a, b, c, d, row, column);
   }
 }
 
@@ -55,7 +56,8 @@ static void paste_band(const Pasting *p, int32_t first, const Columns *columns)
   const bool small = paste_is_small(p->box);
   int32_t loaded = -1;
   for (int32_t i = 0; i < p->window[3]; ++i) {
-    const RoiTap row = paste_tap(p->mask_px + 2, p->box.height, p->window[1] + i - p->box.y, small);
+    const RoiTap row =
+        resize_tap(p->mask_px + 2, p->box.height, p->window[1] + i - p->box.y, small);
     const int64_t at = (int64_t)i * p->window[2] + first;
     if (row.low != loaded) {
       pad_row(p->mask, p->mask_px, row.low, above);
@@ -76,7 +78,7 @@ static void paste_row(const Pasting *p)
     Columns columns = {.count = width - first < COLUMNS_MOST ? width - first : COLUMNS_MOST};
     for (int32_t j = 0; j < columns.count; ++j)
       columns.taps[j] =
-          paste_tap(p->mask_px + 2, p->box.width, p->window[0] + first + j - p->box.x, small);
+          resize_tap(p->mask_px + 2, p->box.width, p->window[0] + first + j - p->box.x, small);
     paste_band(p, first, &columns);
   }
 }

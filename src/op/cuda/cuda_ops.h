@@ -174,6 +174,10 @@ void mask_select_cuda(Device *device, const MaskHead *head, const void *logits,
                       const Regions *regions, const int32_t *classes, float *masks);
 void mask_paste_cuda(Device *device, const Regions *regions, const float *masks, int32_t mask_px,
                      const float *image_sizes, float threshold, PastedMasks *pasted);
+void resize_bilinear_cuda(Device *device, Shape x_shape, const float *x, const int32_t *sizes,
+                          Shape y_shape, void *y);
+void resize_boxes_cuda(Device *device, int32_t rows, int32_t rows_per_image, const int32_t *images,
+                       const float *scales, float *boxes);
 size_t clip_scratch_bytes_cuda(int64_t count);
 void clip_scale_cuda(Device *device, int64_t count, const float *g, float norm_limit, float *norm,
                      float *scale, void *scratch);

@@ -137,14 +137,14 @@ __global__ void paste_kernel(Regions regions, const float *masks, int32_t mask_p
   for (int64_t i = thread_index(); i < count; i += (int64_t)PASTE_BLOCKS * THREADS) {
     const int32_t y = window[1] + (int32_t)(i / window[2]) - box.y;
     const int32_t x = window[0] + (int32_t)(i % window[2]) - box.x;
-    const RoiTap row = paste_tap(mask_px + 2, box.height, y, small);
-    const RoiTap column = paste_tap(mask_px + 2, box.width, x, small);
+    const RoiTap row = resize_tap(mask_px + 2, box.height, y, small);
+    const RoiTap column = resize_tap(mask_px + 2, box.width, x, small);
     const float a = padded_value(mask, mask_px, row.low, column.low);
     const float b = padded_value(mask, mask_px, row.low, column.high);
     const float c = padded_value(mask, mask_px, row.high, column.low);
     const float d = padded_value(mask, mask_px, row.high, column.high);
     const float value =
-        small ? paste_small(a, b, c, d, row, column) : paste_large(a, b, c, d, row, column);
+        small ? resize_small(a, b, c, d, row, column) : resize_large(a, b, c, d, row, column);
     pasted.pixels[first + i] = value > threshold;
     if (pasted.values != NULL) pasted.values[first + i] = value;
   }
