@@ -6,7 +6,7 @@
 
 /* An engine that finds single pixels of uint8 above 0, row by row, of the class of their value; no
  * more than it may. */
-enum { SIDE = 128, BATCH = 2, PIXELS = SIDE * SIDE, THINGS_MOST = 4096 };
+enum { SIDE = 256, BATCH = 2, PIXELS = SIDE * SIDE, THINGS_MOST = 4096 };
 
 typedef struct Finder {
   int32_t limit;
@@ -143,12 +143,12 @@ static void a_tile_that_is_not_full_is_looked_at_once(void **state)
   assert_int_equal(f->seen[0].things.count, 0);
 }
 
-/* Parts of 80 px hold 10 x 10 of the 16 x 16. */
+/* Parts of 160 px hold 20 x 20 of the 32 x 32. */
 static void a_full_tile_is_looked_at_in_four_parts(void **state)
 {
   Fixture *f = *state;
   draw(f);
-  look(f, 100, false);
+  look(f, 400, false);
   check_all_found(f);
   assert_true(f->seen[1].was_full && !f->seen[1].is_still_full);
   assert_int_equal(f->seen[1].part_count, 4);
@@ -156,12 +156,12 @@ static void a_full_tile_is_looked_at_in_four_parts(void **state)
   assert_false(f->seen[0].was_full);
 }
 
-/* Parts of parts have 64 px (five eighths of 80, rounded up to 16): 8 x 8. */
+/* Parts of parts have 112 px (five eighths of 160, rounded up to 16): 14 x 14. */
 static void parts_that_are_full_are_looked_at_in_parts_once_more(void **state)
 {
   Fixture *f = *state;
   draw(f);
-  look(f, 64, false);
+  look(f, 196, false);
   check_all_found(f);
   assert_false(f->seen[1].is_still_full);
   assert_int_equal(f->seen[1].part_count, 20);
@@ -171,10 +171,10 @@ static void what_is_still_full_then_says_so(void **state)
 {
   Fixture *f = *state;
   draw(f);
-  look(f, 63, false);
+  look(f, 195, false);
   assert_true(f->seen[1].is_still_full);
   assert_int_equal(f->seen[1].part_count, 20);
-  assert_true(f->seen[1].things.count < DRAWN && f->seen[1].things.count > 63);
+  assert_true(f->seen[1].things.count < DRAWN && f->seen[1].things.count > 195);
 }
 
 static void views_find_the_same_and_are_full_as_one(void **state)
@@ -184,7 +184,7 @@ static void views_find_the_same_and_are_full_as_one(void **state)
   look(f, DRAWN, true);
   check_all_found(f);
   assert_int_equal(f->finder->runs, 8);
-  look(f, 100, true);
+  look(f, 400, true);
   check_all_found(f);
   assert_int_equal(f->seen[1].part_count, 4);
   assert_int_equal(f->finder->runs, 24);
