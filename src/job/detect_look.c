@@ -1,5 +1,6 @@
 #include "detect_look.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -99,10 +100,34 @@ void detect_look_close(DetectLook *look)
 
 /* One look. */
 
+static bool lies_inside(const DetectThing *thing, int32_t width_px, int32_t height_px)
+{
+  const bool box = thing->x1 >= 0 && thing->x1 <= thing->x2 && thing->x2 <= (float)width_px &&
+                   thing->y1 >= 0 && thing->y1 <= thing->y2 && thing->y2 <= (float)height_px;
+  const bool window = thing->mask_x_px >= 0 && thing->mask_y_px >= 0 && thing->mask_width_px >= 0 &&
+                      thing->mask_height_px >= 0 &&
+                      thing->mask_width_px <= width_px - thing->mask_x_px &&
+                      thing->mask_height_px <= height_px - thing->mask_y_px;
+  return box && (thing->mask == NULL || window) && isfinite(thing->score);
+}
+
+/* What an engine gives is used as an address: it is not taken on trust. */
+static Status check_tiles(const DetectLook *look, int32_t width_px, int32_t height_px)
+{
+  for (int32_t i = 0; i < look->options.batch_size; ++i)
+    for (int32_t k = 0; k < look->tiles[i].count; ++k)
+      if (!lies_inside(&look->tiles[i].things[k], width_px, height_px))
+        return status_set(STATUS_BAD_INPUT,
+                          "the model gave an object outside of its tile, or one that is no number; "
+                          "are its weights whole?");
+  return STATUS_OK;
+}
+
 static Status look_once(DetectLook *look, const void *pixels, const uint8_t *valid,
                         DetectSeen *seen)
 {
   TRY(look->table->run(look->engine, pixels, valid, look->tiles));
+  TRY(check_tiles(look, look->options.tile_width_px, look->options.tile_height_px));
   for (int32_t i = 0; i < look->options.batch_size; ++i) {
     seen[i].was_full = look->tiles[i].full;
     TRY(detect_list_take(&seen[i].things, &look->tiles[i]));
@@ -123,6 +148,7 @@ static Status look_in_view(DetectLook *look, int32_t view, const void *pixels, c
     detect_view_show(view, width, height, 1, valid + at, look->view_valid + at);
   }
   TRY(look->table->run(look->engine, look->view_pixels, look->view_valid, look->tiles));
+  TRY(check_tiles(look, (view & 4) != 0 ? height : width, (view & 4) != 0 ? width : height));
   for (int32_t i = 0; i < look->options.batch_size; ++i) {
     DetectList *list = &look->views[i * DETECT_VIEWS_MOST + view];
     detect_list_clear(list);

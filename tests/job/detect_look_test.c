@@ -1,5 +1,7 @@
 #include "detect_look.h"
 
+#include <math.h>
+
 #include "base/memory.h"
 #include "detect_record.h"
 #include "support/check.h"
@@ -9,6 +11,7 @@
 enum { SIDE = 256, BATCH = 2, PIXELS = SIDE * SIDE, THINGS_MOST = 4096 };
 
 typedef struct Finder {
+  float shift_px; /* of all boxes */
   int32_t limit;
   int32_t runs;
   DetectThing things[BATCH * THINGS_MOST];
@@ -34,7 +37,7 @@ static Status run(void *engine, const void *pixels, const uint8_t *valid, Detect
                                             .score = 0.5F,
                                             .x1 = (float)x,
                                             .y1 = (float)y,
-                                            .x2 = (float)(x + 1),
+                                            .x2 = (float)(x + 1) + finder->shift_px,
                                             .y2 = (float)(y + 1),
                                             .mask_x_px = x,
                                             .mask_y_px = y,
@@ -190,6 +193,28 @@ static void views_find_the_same_and_are_full_as_one(void **state)
   assert_int_equal(f->finder->runs, 24);
 }
 
+static void an_object_outside_of_its_tile_is_an_error(void **state)
+{
+  static const float shifts_px[] = {SIDE, NAN, -2};
+  Fixture *f = *state;
+  DetectLook *looker;
+  const DetectLookOptions options = {.pixel = PIXEL_U8,
+                                     .band_count = 1,
+                                     .batch_size = BATCH,
+                                     .tile_width_px = SIDE,
+                                     .tile_height_px = SIDE,
+                                     .tile_multiple_px = 16};
+  draw(f);
+  f->finder->limit = DRAWN;
+  CHECK_OK(detect_look_open(&table, f->finder, f->device, &options, &looker));
+  for (size_t i = 0; i < sizeof shifts_px / sizeof *shifts_px; ++i) {
+    f->finder->shift_px = shifts_px[i];
+    CHECK_FAILS(STATUS_BAD_INPUT, "outside of its tile",
+                detect_look_run(looker, f->pixels, f->valid, f->seen));
+  }
+  detect_look_close(looker);
+}
+
 /* Records. */
 
 static void what_was_found_comes_back_from_its_bytes(void **state)
@@ -260,6 +285,7 @@ int main(void)
       LOOK_TEST(parts_that_are_full_are_looked_at_in_parts_once_more),
       LOOK_TEST(what_is_still_full_then_says_so),
       LOOK_TEST(views_find_the_same_and_are_full_as_one),
+      LOOK_TEST(an_object_outside_of_its_tile_is_an_error),
       LOOK_TEST(what_was_found_comes_back_from_its_bytes),
       LOOK_TEST(bytes_that_break_off_are_refused),
   };
