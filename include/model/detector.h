@@ -57,6 +57,11 @@ typedef struct DetectorOptions {
   int32_t detection_count;    /* per image */
   float mask_threshold;       /* 0.5 */
   int64_t pasted_pixels_most; /* per image; 0: masks are not pasted */
+  /* torchvision's resize transform (resize.h); 0: none. Then images come to buffers.images, each in
+   * the corner of image_height_px x image_width_px, normalised, and detector_resize brings them into
+   * the batch; boxes and masks come out in the images' own pixels. */
+  int32_t resize_least_px, resize_most_px;
+  int32_t image_height_px, image_width_px;
 } DetectorOptions;
 
 /* torchvision's defaults; sizes, element, capacities of truth and pasting are left 0. */
@@ -66,6 +71,8 @@ DetectorOptions detector_options_default(bool training);
  * change one in between. */
 typedef struct DetectorBuffers {
   float *image_sizes; /* images x 2; all of the input at first */
+  float *images;      /* with resizing: images x image_height_px x image_width_px x bands */
+  float *own_sizes;   /* with resizing: images x 2, as image_sizes */
   Truth truth;        /* training: the caller's to fill, as are streams */
   uint64_t *streams;  /* images: see SampleKeys */
   float *proposals;   /* images x proposals.post_count x 4 */
@@ -110,6 +117,11 @@ DetectorBuffers *detector_buffers(Detector *detector);
 Network *detector_network(Detector *detector, int32_t graph);
 const Rpn *detector_rpn(const Detector *detector);
 
+/* With resizing, before detector_find: images in their own pixels to the input. sizes_px: images x 2,
+ * height and width of each, host. One batch at a time: the device is done with it at the next
+ * device_synchronize. Errors: STATUS_BAD_SHAPE where an image does not fit. */
+Status detector_resize(Detector *detector, const int32_t *sizes_px);
+
 /* Inference, from the input to the detections and their masks. */
 void detector_find(Detector *detector);
 
@@ -117,7 +129,8 @@ void detector_find(Detector *detector);
 void detector_forward_trunk(Detector *detector);
 void detector_propose(Detector *detector);
 void detector_find_boxes(Detector *detector); /* from proposals */
-void detector_find_masks(Detector *detector); /* from detections */
+/* From detections; with resizing they, and detected, are in the images' own pixels afterwards. */
+void detector_find_masks(Detector *detector);
 
 /* Training: detector_forward_trunk, detector_propose and detector_sample, then this. Collective
  * where there are several ranks: losses' sums, forward and backward of the heads, backward of the

@@ -206,6 +206,17 @@ static void lay_inference(Detector *d, Layout *layout)
   b->pasted.pixels = take(layout, (size_t)b->pasted.pixels_most, 1);
 }
 
+static void lay_resizing(Detector *d, Layout *layout)
+{
+  const DetectorOptions *o = &d->options;
+  const size_t images = (size_t)o->images;
+  const size_t pixels = images * (size_t)o->image_height_px * (size_t)o->image_width_px;
+  d->buffers.images = take(layout, pixels * (size_t)d->parts->model.bands, sizeof(float));
+  d->buffers.own_sizes = take(layout, 2 * images, sizeof(float));
+  d->resizing = take(layout, 4 * images, sizeof(int32_t));
+  d->box_scales = take(layout, 2 * images, sizeof(float));
+}
+
 static size_t lay_buffers(Detector *d, char *memory)
 {
   Layout layout = {.memory = memory};
@@ -213,6 +224,7 @@ static size_t lay_buffers(Detector *d, char *memory)
   const size_t images = (size_t)d->options.images;
   const size_t proposals = images * (size_t)d->options.proposals.post_count;
   b->image_sizes = take(&layout, 2 * images, sizeof(float));
+  if (d->options.resize_least_px > 0) lay_resizing(d, &layout);
   b->proposals = take(&layout, 4 * proposals, sizeof(float));
   b->proposal_scores = take(&layout, proposals, sizeof(float));
   b->proposal_counts = take(&layout, images, sizeof(int32_t));
@@ -259,7 +271,7 @@ static Status check_options(const DetectorOptions *o)
     return status_set(STATUS_BAD_SHAPE,
                       "a detector with room for %d of %d proposals and %d objects",
                       o->proposals.post_count, o->proposals.pre_count, o->detection_count);
-  return STATUS_OK;
+  return detector_check_resizing(o);
 }
 
 static Status open_parts(Detector *d)
@@ -300,6 +312,7 @@ void detector_close(Detector *d)
     network_close(d->networks[i]);
   device_release(d->device, d->memory);
   device_release(d->device, d->scratch);
+  device_release_host(d->device, d->staging);
   memory_free(d);
 }
 
@@ -309,23 +322,6 @@ size_t detector_bytes(const Detector *d)
   for (int32_t i = 0; i < DETECTOR_GRAPHS; ++i)
     if (d->networks[i] != NULL) bytes += network_bytes(d->networks[i]);
   return bytes;
-}
-
-/* Images fill their place in the batch until the caller says otherwise. */
-static Status set_image_sizes(Detector *d)
-{
-  const size_t images = (size_t)d->options.images;
-  void *memory;
-  TRY(device_allocate_host(d->device, 2 * images * sizeof(float), "image sizes", &memory));
-  float *sizes = memory;
-  for (size_t i = 0; i < images; ++i) {
-    sizes[2 * i] = (float)d->options.height_px;
-    sizes[2 * i + 1] = (float)d->options.width_px;
-  }
-  device_upload(d->device, d->buffers.image_sizes, sizes, 2 * images * sizeof(float));
-  const Status status = device_synchronize(d->device);
-  device_release_host(d->device, memory);
-  return status;
 }
 
 Status detector_allocate(Detector *d)
@@ -338,7 +334,8 @@ Status detector_allocate(Detector *d)
   TRY(device_allocate(d->device, d->scratch_bytes, "a detector's scratch", &d->scratch));
   (void)lay_buffers(d, d->memory);
   device_clear(d->device, d->memory, d->buffer_bytes);
-  return set_image_sizes(d);
+  TRY(device_allocate_host(d->device, detector_staging_bytes(d), "sizes of images", &d->staging));
+  return detector_set_sizes(d);
 }
 
 void detector_log_plan(const Detector *d, const Log *log)

@@ -101,13 +101,16 @@ void detector_find_masks(Detector *d)
 {
   DetectorBuffers *b = &d->buffers;
   d->backend->detection_regions(d->device, &b->detections, &b->detected, b->detected_classes);
-  if (d->networks[MASK_HEAD] == NULL) return;
-  const int32_t rows = detector_row_count(d, &b->detected);
+  const bool masks = d->networks[MASK_HEAD] != NULL;
+  const bool resized = d->options.resize_least_px > 0;
+  const int32_t rows = masks ? detector_row_count(d, &b->detected) : 0;
   for (int32_t first = 0; first < rows; first += d->mask_rows)
     run_mask_head(d, first);
-  if (d->options.pasted_pixels_most == 0) return;
-  d->backend->mask_paste(d->device, &b->detected, b->masks, MASK_PX, b->image_sizes,
-                         d->options.mask_threshold, &b->pasted);
+  if (resized) detector_unresize(d);
+  if (!masks || d->options.pasted_pixels_most == 0) return;
+  d->backend->mask_paste(d->device, &b->detected, b->masks, MASK_PX,
+                         resized ? b->own_sizes : b->image_sizes, d->options.mask_threshold,
+                         &b->pasted);
 }
 
 void detector_find(Detector *d)

@@ -25,11 +25,22 @@ struct Detector {
   int32_t mask_capacity, mask_rows;
 
   DetectorBuffers buffers;
-  float *part_sums; /* of one call of mask_loss_sums */
+  int32_t *resizing; /* images x 4: see resize.h */
+  float *box_scales; /* images x 2, from the batch to the image */
+  void *staging;     /* host: what detector_resize uploads */
+  float *part_sums;  /* of one call of mask_loss_sums */
   void *scratch;
   char *memory; /* all of the buffers */
   size_t buffer_bytes, scratch_bytes;
 };
+
+/* Images fill their place in the batch until the caller says otherwise. */
+Status detector_set_sizes(Detector *detector);
+Status detector_check_resizing(const DetectorOptions *options);
+/* Bytes of the host's that detector_resize needs. */
+size_t detector_staging_bytes(const Detector *detector);
+/* Detections and regions of them, back to their images' own pixels. */
+void detector_unresize(Detector *detector);
 
 /* A piece of regions from row first on. */
 Regions detector_piece(const Regions *regions, int32_t first, int32_t rows);

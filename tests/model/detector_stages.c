@@ -287,14 +287,35 @@ static void put_detections(const Run *run)
 
 /* --- masks --- */
 
+/* What was found, as regions of the batch: before it is brought back to the images' own pixels. */
+static Regions regions_of(DetectorTrial *t, const FoundByTrial *found)
+{
+  float *boxes = room_numbers(t->room, 4 * (int64_t)found->rows + 1);
+  int32_t *images = room_host(t->room, found->rows + 1, sizeof *images);
+  int64_t row = 0;
+  for (int32_t i = 0; i < t->options.images; ++i)
+    for (int64_t k = 0; k < found->counts[i]; ++k, ++row) {
+      memcpy(boxes + 4 * row, found->boxes + 4 * ((int64_t)i * t->options.detection_count + k),
+             4 * sizeof *boxes);
+      images[row] = i;
+    }
+  return detector_trial_regions(t, MASK_HEAD, found->rows, boxes, images);
+}
+
 static void compare_mask_head(const Run *run)
 {
   DetectorTrial *t = run->trial;
-  const DetectorBuffers *b = detector_buffers(t->detector);
-  const FoundByTrial found = detector_trial_found(t);
-  if (found.masks == NULL) return;
-  compare_head(run, MASK_HEAD, detector_trial_head(t, MASK_HEAD, &b->detected, found.rows),
+  if (!t->parts.model.masks) return;
+  const FoundByTrial before = detector_trial_found(t);
+  const Regions regions = regions_of(t, &before);
+  compare_head(run, MASK_HEAD, detector_trial_head(t, MASK_HEAD, &regions, before.rows),
                "mask.pooled", "mask.logits", "");
+}
+
+static void compare_masks(const Run *run)
+{
+  const FoundByTrial found = detector_trial_found(run->trial);
+  if (found.masks == NULL) return;
   compare(run, named(run, "mask.probabilities"), (int64_t)found.rows * MASK_PX * MASK_PX,
           found.masks);
 }
@@ -344,8 +365,9 @@ void detector_stages_inference(DetectorTrial *trial, const Stages *stages)
   if (stages->fed) detect_again(&run);
   compare_detections(&run);
   if (stages->fed) put_detections(&run);
-  detector_find_masks(trial->detector);
   compare_mask_head(&run);
+  detector_find_masks(trial->detector);
+  compare_masks(&run);
   if (stages->fed) put_masks(&run);
   compare_results(&run);
   compare_pasted(&run);

@@ -175,6 +175,25 @@ float *detector_trial_get(DetectorTrial *t, const void *memory, Shape shape, int
   return values;
 }
 
+static float normalised(const DetectorTrial *t, const DetectorScene *s, int64_t at)
+{
+  return (s->x[at] - t->mean[at % s->bands]) / t->std[at % s->bands];
+}
+
+static void feed_resized(DetectorTrial *t, const DetectorScene *s)
+{
+  const int64_t count = (int64_t)s->images * s->height_px * s->width_px * s->bands;
+  float *values = room_numbers(t->room, count);
+  assert_int_equal(s->height_px, t->options.image_height_px);
+  assert_int_equal(s->width_px, t->options.image_width_px);
+  for (int64_t i = 0; i < count; ++i)
+    values[i] = normalised(t, s, i);
+  detector_trial_upload(t, detector_buffers(t->detector)->images, values,
+                        (size_t)count * sizeof *values);
+  CHECK_OK(detector_resize(t->detector, s->sizes));
+  CHECK_OK(device_synchronize(t->on->device));
+}
+
 /* Normalised as torchvision does, by a division, and put in the corner of the batch's images. */
 static void feed_images(DetectorTrial *t, const DetectorScene *s)
 {
@@ -192,7 +211,7 @@ static void feed_images(DetectorTrial *t, const DetectorScene *s)
         for (int32_t b = 0; b < s->bands; ++b) {
           const int64_t from = (((int64_t)n * s->height_px + y) * s->width_px + x) * s->bands + b;
           values[((int64_t)n * s->bands + b) * plane + (int64_t)y * shape.width + x] =
-              (s->x[from] - t->mean[b]) / t->std[b];
+              normalised(t, s, from);
         }
   }
   detector_trial_put(t, detector_input(t->detector), shape, s->bands, values);
@@ -269,7 +288,10 @@ static void feed_truth(DetectorTrial *t, const DetectorScene *s)
 void detector_trial_feed(DetectorTrial *t, const DetectorScene *scene)
 {
   t->scene = *scene;
-  feed_images(t, scene);
+  if (t->options.resize_least_px > 0)
+    feed_resized(t, scene);
+  else
+    feed_images(t, scene);
   if (t->options.training) feed_truth(t, scene);
 }
 
@@ -420,14 +442,14 @@ static PastedMasks paste_all(DetectorTrial *t, int32_t rows)
 {
   const DetectorBuffers *b = detector_buffers(t->detector);
   const size_t capacity = (size_t)b->detected.capacity;
-  PastedMasks pasted = {.pixels_most =
-                            (int64_t)(rows + 1) * t->options.height_px * t->options.width_px,
+  PastedMasks pasted = {.pixels_most = (int64_t)(rows + 1) * t->scene.height_px * t->scene.width_px,
                         .windows = room_device(t->room, 4 * capacity * sizeof(int32_t)),
                         .offsets = room_device(t->room, (capacity + 1) * sizeof(int64_t)),
                         .missing = room_device(t->room, sizeof(int32_t))};
   pasted.pixels = room_device(t->room, (size_t)pasted.pixels_most);
   pasted.values = room_device(t->room, (size_t)pasted.pixels_most * sizeof(float));
-  t->on->ops->mask_paste(t->on->device, &b->detected, b->masks, MASK_PX, b->image_sizes,
+  t->on->ops->mask_paste(t->on->device, &b->detected, b->masks, MASK_PX,
+                         b->own_sizes != NULL ? b->own_sizes : b->image_sizes,
                          t->options.mask_threshold, &pasted);
   CHECK_OK(device_synchronize(t->on->device));
   return pasted;

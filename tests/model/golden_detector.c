@@ -45,6 +45,16 @@ static DetectorOptions options_of(const GoldenDetector *g, bool training)
   o.images = g->images;
   o.height_px = g->height_px;
   o.width_px = g->width_px;
+  if (g->resized) {
+    int32_t size[2];
+    o.image_height_px = g->height_px;
+    o.image_width_px = g->width_px;
+    o.resize_least_px = field(golden, SPEC_RESIZE_LEAST);
+    o.resize_most_px = field(golden, SPEC_RESIZE_MOST);
+    resize_size(g->height_px, g->width_px, o.resize_least_px, o.resize_most_px, size);
+    o.height_px = (size[0] + 31) / 32 * 32;
+    o.width_px = (size[1] + 31) / 32 * 32;
+  }
   o.proposals.pre_count = field(golden, SPEC_PRE);
   o.proposals.post_count = field(golden, SPEC_POST);
   o.rpn_sampling.count = field(golden, SPEC_RPN_SAMPLED);
@@ -85,7 +95,7 @@ GoldenDetector golden_detector_open(const char *name)
                            .class_count = g.model.classes};
   (void)snprintf(g.scene_name, sizeof g.scene_name, "scene%d",
                  (int)golden_value(golden_find(golden, "attempt"), 0));
-  for (int training = 0; training < 2; ++training)
+  for (int training = 0; training < (g.resized ? 1 : 2); ++training)
     g.options[training] = options_of(&g, training == 1);
   return g;
 }

@@ -9,7 +9,7 @@ typedef struct GoldenDetector {
   MaskRcnn model;
   bool inference, training; /* what it holds */
   bool resized;
-  int32_t images, height_px, width_px; /* of the batch */
+  int32_t images, height_px, width_px; /* images, before they are resized */
   int32_t object_count;
   DetectorOptions options[2]; /* inference, training; float32 */
   FormulaScene scene;

@@ -117,6 +117,7 @@ static void inference_is_torchvisions_stage_by_stage(void **state)
     expect_golden_stages(on, "mask_rcnn_resnet18_frozen", false, 35);
     expect_golden_stages(on, "mask_rcnn_resnet50_frozen", false, 35);
     expect_golden_stages(on, "faster_rcnn_resnet18_frozen", false, 31);
+    expect_golden_stages(on, "mask_rcnn_resnet18_resized", false, 35);
   }
 }
 

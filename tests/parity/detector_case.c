@@ -40,6 +40,13 @@ static DetectorOptions options_of(const Case *c, const DetectorScene *scene, boo
   o.limits.score_least = (float)case_real(c, "detections", "score");
   o.limits.iou_most = (float)case_real(c, "detections", "iou");
   o.detection_count = case_int(c, "detections", "most");
+  float sides[2] = {0, 0};
+  if (case_reals(c, "resize", 2, sides) == 2) {
+    o.resize_least_px = (int32_t)sides[0];
+    o.resize_most_px = (int32_t)sides[1];
+    o.image_height_px = scene->height_px;
+    o.image_width_px = scene->width_px;
+  }
   o.truth_capacity = scene->object_count;
   o.mask_bytes_most = (int64_t)scene->object_count * scene->height_px * scene->width_px;
   o.pasted_pixels_most = (int64_t)o.detection_count * scene->height_px * scene->width_px;
