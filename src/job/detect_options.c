@@ -31,7 +31,7 @@ static const Option options[] = {
      "Also writes a picture (.png) of the objects' outlines over the image."},
     {"extent", OPTION_REALS, FIELD(run.extent), "", "map units", 0, 0, NULL,
      "Only this part of the raster: x_min,y_min,x_max,y_max in its reference system. Objects that "
-     "reach into it are kept whole."},
+     "reach into it are kept, with what the padding shows of them beyond."},
     {"bands", OPTION_REALS, FIELD(run.bands), "", NULL, 1, 65535, NULL,
      "The raster's bands, counted from 1, in the order of the model's: 4,3,2. Empty: the model's "
      "own choice, which is 1,2,3 … as a rule."},
