@@ -12,6 +12,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GOLDEN = os.path.join(HERE, "..", "golden")
+GRADIENTS = "train.grad."
 NEEDED = ("torch", "torchvision", "safetensors", "segmentation_models_pytorch")
 
 
@@ -38,15 +39,23 @@ def compare(program, target, model, own):
     rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     if not rows:
         sys.exit("%s compared nothing" % " ".join(command))
+    for row in rows:
+        if row["stage"].startswith(GRADIENTS):
+            row["tolerance"] = max(row["tolerance"], 3 * worst_gradient(own))
     return [{"model": model, "stage": row["stage"], "max_rel_err": row["max_rel_err"], "tolerance": row["tolerance"],
              **({"reference_float32": own[row["stage"]]} if row["stage"] in own else {})} for row in rows]
+
+
+def worst_gradient(own):
+    """Of PyTorch's in float32: a relu at its corner turns gradients, and norms over few pixels enlarge that."""
+    return max((distance for stage, distance in own.items() if stage.startswith(GRADIENTS)), default=0)
 
 
 def passes(row):
     return row["max_rel_err"] is not None and row["max_rel_err"] <= row["tolerance"]
 
 
-MANY = ("train.grad.", "train.stat.")
+MANY = (GRADIENTS, "train.stat.")
 
 
 def shown(rows):
