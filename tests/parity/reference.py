@@ -98,6 +98,7 @@ def write_detector(out, name, spec, seed, state=None):
 
 def unet_run(net, x, labels, weight):
     out = {}
+    net.zero_grad(set_to_none=True)
     net.eval()
     with torch.no_grad():
         out["logits"] = net(x)
