@@ -88,7 +88,8 @@ def about_detector(name, spec, drawn, seed):
 
 
 def write_detector(out, name, spec, seed, state=None):
-    drawn = mask_rcnn.draw(spec, seed, state, 1 if state else mask_rcnn.ATTEMPTS)
+    # norms that learn enlarge what a relu at its corner does
+    drawn = mask_rcnn.draw(spec, seed, state, 1 if state else mask_rcnn.ATTEMPTS, spec.trained and state is None)
     inputs = {"image.%d" % i: image for i, image in enumerate(drawn.images)}
     for i, target in enumerate(drawn.targets):
         inputs.update({"truth.%d.%s" % (i, key): value for key, value in target.items()})
