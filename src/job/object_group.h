@@ -14,6 +14,9 @@ typedef struct LiveThing {
   double score;
   double box[4];
   bool is_home;
+  bool is_outranked; /* by a stronger one of its tile: joins nothing */
+  int64_t *rivals;   /* places of those in its tile that have pixels of it; owned */
+  int32_t rival_count;
 } LiveThing;
 
 /* What a complete group became. */
@@ -21,13 +24,17 @@ typedef struct Candidate {
   WholeObject object; /* but for owner_tile; object.mask is mask */
   ObjectMask *mask;
   bool is_lone; /* one thing, that no other tile confirms and that is not whole at home */
+  bool is_outranked;
+  double best_score; /* of a member */
 } Candidate;
+
+void object_thing_free(LiveThing *thing); /* mask and rivals */
 
 typedef struct ObjectGroups ObjectGroups;
 
 Status object_groups_open(LinkRule rule, ObjectGroups **groups);
 void object_groups_close(ObjectGroups *groups); /* accepts NULL */
-/* Takes over the mask, also when it fails. Things come tile by tile. */
+/* Takes over mask and rivals, also when it fails. Things come tile by tile. */
 Status object_groups_add(ObjectGroups *groups, const LiveThing *thing);
 /* The next group that nothing can join any more if all that is still to come is seen by tiles that
  * begin at row frontier_px or below it; candidate->mask is the caller's. *more: false when there is

@@ -7,6 +7,8 @@
 #include "object_group.h"
 #include "object_home.h"
 #include "object_pool.h"
+#include "object_rival.h"
+#include "object_room.h"
 
 struct ObjectMerge {
   Window raster;
@@ -15,6 +17,9 @@ struct ObjectMerge {
   ObjectGroups *groups;
   ObjectPool *pool;
   MergeCounts counts;
+  LiveThing *things; /* of the tile at hand */
+  int64_t capacity;
+  int64_t thing_count;
   int64_t last_tile; /* -1: none yet */
   int64_t row;       /* of tiles: those before it are complete */
 };
@@ -69,6 +74,9 @@ Status object_merge_open(Window raster, const TilePlan *plan, MergeOptions optio
 void object_merge_close(ObjectMerge *merge)
 {
   if (merge == NULL) return;
+  for (int64_t t = 0; t < merge->thing_count; ++t)
+    object_thing_free(merge->things + t);
+  memory_free(merge->things);
   object_groups_close(merge->groups);
   object_pool_close(merge->pool);
   memory_free(merge);
@@ -154,8 +162,8 @@ static bool is_home(const Finder *finder, Window window)
   return window_contains_pixel(finder->core, column, row);
 }
 
-static Status add_thing(ObjectMerge *merge, const Finder *finder, const FoundThing *thing,
-                        int64_t index)
+static Status list_thing(ObjectMerge *merge, const Finder *finder, const FoundThing *thing,
+                         int64_t index)
 {
   ObjectMask *mask;
   TRY(check_thing(thing, finder->tile, index));
@@ -182,7 +190,32 @@ static Status add_thing(ObjectMerge *merge, const Finder *finder, const FoundThi
   const int sides = object_mask_sides(mask, finder->seen, merge->options.edge_px);
   live.seen.is_cut = (sides & finder->cutting_sides) != 0;
   merge->counts.cut += live.seen.is_cut;
-  return object_groups_add(merge->groups, &live);
+  merge->things[merge->thing_count++] = live;
+  return STATUS_OK;
+}
+
+static Status list_things(ObjectMerge *merge, const Finder *finder, const FoundThing *things,
+                          int64_t count)
+{
+  TRY(object_room((void **)&merge->things, &merge->capacity, count, sizeof *merge->things,
+                  "things of a tile"));
+  for (int64_t index = 0; index < count; ++index)
+    TRY(list_thing(merge, finder, things + index, index));
+  return object_rivals_find(merge->options.agreement, merge->things, merge->thing_count);
+}
+
+static Status group_things(ObjectMerge *merge)
+{
+  const int64_t count = merge->thing_count;
+  Status status = STATUS_OK;
+  merge->thing_count = 0;
+  for (int64_t t = 0; t < count; ++t) {
+    if (status == STATUS_OK)
+      status = object_groups_add(merge->groups, merge->things + t);
+    else
+      object_thing_free(merge->things + t);
+  }
+  return status;
 }
 
 Status object_merge_add(ObjectMerge *merge, int64_t tile, const FoundThing *things, int64_t count)
@@ -194,9 +227,8 @@ Status object_merge_add(ObjectMerge *merge, int64_t tile, const FoundThing *thin
   TRY(end_rows(merge, tile / merge->plan.columns.count));
   Finder finder = {.tile = tile, .core = tile_plan_core(&merge->plan, tile)};
   finder.seen = object_seen(merge->raster, &merge->plan, tile, &finder.cutting_sides);
-  for (int64_t index = 0; index < count; ++index)
-    TRY(add_thing(merge, &finder, things + index, index));
-  return STATUS_OK;
+  TRY(list_things(merge, &finder, things, count));
+  return group_things(merge);
 }
 
 Status object_merge_finish(ObjectMerge *merge, MergeCounts *counts)

@@ -30,19 +30,35 @@
  *      run of pixels of one along the border lies beside a run of the other (diagonal neighbours
  *      count) on at least `agreement` of the shorter run. Things of one class that abut exactly
  *      there cannot be told apart. Tiles that meet in a corner only are not joined across it.
- * What is joined with the same is joined with each other, over any number of tiles.
+ * These are links. What links hang together becomes groups.
  *
- * What comes of a group. Its whole things are tried in this order: at home, higher score, earlier
- * found. The first that every other member lies in (at least `agreement` of its pixels) is the
- * object: its mask, box and score. If there is none, the object is the union of all: mask and box
- * by union, the score is the mean of the scores weighted by area. (Not the largest: a sliver that
- * is sure of itself does not vouch for the rest. A mean never falls below the threshold that all
- * its scores passed.)
+ * Weak things beside strong ones. At low thresholds networks find the same ground many times over:
+ * parts, blobs, two things as one. They must not change what the strong things become, so strong
+ * comes before weak (higher score; ties: lower place in its tile) wherever two cannot both be right:
+ *   - Within one tile and class a thing is outranked if half of it or more (`agreement`) lies in a
+ *     stronger one that is not outranked itself. It has no links. Others that have pixels in common
+ *     are rivals: they are never of one group. (Pieces of one thing have none in common.)
+ *   - Links are taken from strong to weak: by the lower of the two scores, then by the higher, then
+ *     in the order in which things were found. One that would bring things into one group that do
+ *     not go together is left out: rivals; or a whole thing with one of its own tile, or with one
+ *     that does not lie in it (at least `agreement` of its pixels; of two whole ones, the smaller
+ *     in the larger).
+ * So a group of strong things never comes apart, nor loses a member, because there are weaker ones.
  *
- * Lone things, which no other tile confirms: groups of one thing that is not whole at home. One
- * that lies in an object of its class that another tile saw (at least `agreement` of its pixels; if
- * that is lone too, it must be the larger one; the largest share wins, then the earlier) is merged
- * into it, its pixels are not added. Any other is kept, so that nothing is lost when the tile at
+ * What comes of a group. Its members below a quarter of its highest score are weak. Of the others,
+ * if any is whole, the first of these is the object, its mask, box and score: at home, higher score,
+ * earlier found. (The tile at home sees most of what is around a thing: this weighs more than a
+ * score.) Else the object is the union of those that are not weak: mask and box by union, the score
+ * is the mean of their scores weighted by area. (Not the largest: a sliver that is sure of itself
+ * does not vouch for the rest. A mean never falls below the threshold that all its scores passed.)
+ * Weak members add their pixels only where no tile of one that is not weak saw the ground, and
+ * nothing to the score; the box grows to hold these.
+ *
+ * Lone things, which no other tile confirms: groups in which one thing only is not weak, and that is
+ * not whole at home. One that lies in an object of its class that another tile saw, or, if it is
+ * outranked, any other (at least `agreement` of its pixels; the object's best member must be as
+ * strong; if that is lone too, it must be the larger one; the largest share wins, then the earlier)
+ * is merged into it, its pixels are not added. Any other is kept, so that nothing is lost when the tile at
  * home has missed it; unless it is cut, nothing was merged into it, and exclude_pad_detections asks
  * to drop these.
  *
@@ -57,7 +73,8 @@
  * raster would have to keep everything in memory until the longest thing ends.)
  *
  * Memory is that of the things found in the rows of tiles that overlap the present one, of the
- * groups that reach into these, and of the objects that touch those. Time goes with the number of
+ * groups that reach into these (of what links hang together, before it is taken apart), and of the
+ * objects that touch those. Time goes with the number of
  * things, but for those that lie over one another. One process does all of it: merging takes
  * seconds for a million things, and bands of rows would have to agree on every group that crosses
  * them. */

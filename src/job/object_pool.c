@@ -25,7 +25,9 @@ typedef struct Entry {
   bool is_settled; /* nothing that may overlap it can still be added */
   bool is_shared;  /* several tiles saw it */
   bool is_lone;
-  int32_t next; /* of the free ones */
+  bool is_outranked;
+  double best_score; /* of a member */
+  int32_t next;      /* of the free ones */
 } Entry;
 
 struct ObjectPool {
@@ -85,7 +87,9 @@ static Status take_entry(ObjectPool *pool, const Candidate *candidate)
                    .window = candidate->mask->window,
                    .state = candidate->is_lone ? ENTRY_LONE : ENTRY_WAITING,
                    .is_shared = candidate->object.member_count > 1,
-                   .is_lone = candidate->is_lone};
+                   .is_lone = candidate->is_lone,
+                   .is_outranked = candidate->is_outranked,
+                   .best_score = candidate->best_score};
   ++pool->waiting;
   return STATUS_OK;
 }
@@ -157,7 +161,10 @@ static bool is_larger(const Entry *a, const Entry *b)
 static bool may_host(const Entry *entry, const Entry *lone)
 {
   if (entry == lone || entry->object.class_index != lone->object.class_index) return false;
-  if (!entry->is_shared && entry->object.first_tile == lone->object.first_tile) return false;
+  if (entry->best_score < lone->best_score) return false;
+  if (!lone->is_outranked && !entry->is_shared &&
+      entry->object.first_tile == lone->object.first_tile)
+    return false;
   return !entry->is_lone || is_larger(entry, lone);
 }
 

@@ -6,6 +6,6 @@
 
 /* By tile, then place in it. */
 void object_shape_sort(LiveThing **members, int64_t count);
-/* members: sorted. Takes the mask of the one that is the object, if one is: its mask is NULL then. */
-Status object_shape_make(double agreement, LiveThing *const *members, int64_t count,
-                         Candidate *candidate);
+/* members: sorted; their order changes. Takes the mask of the one that is the object, if one is: its
+ * mask is NULL then. */
+Status object_shape_make(LiveThing **members, int64_t count, Candidate *candidate);

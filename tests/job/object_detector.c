@@ -130,17 +130,22 @@ static ObjectMask *mask_of(const View *view, int32_t thing, double outline_share
   return mask;
 }
 
+static double draw_score(const OracleDetector *detector, Random *noise)
+{
+  return detector->least_score + (1 - detector->least_score) * random_uniform(noise);
+}
+
 static FoundThing describe(const Oracle *oracle, const OracleDetector *detector, const View *view,
                            int32_t thing, Random *noise)
 {
   const OracleShape *shape = oracle->shapes + view->shape_of[thing];
   const Window box = view->box_of[thing];
-  return (FoundThing){.class_index =
-                          detector->use_apart_class ? shape->apart_class : shape->class_index,
-                      .score = detector->noise_seed != 0 ? random_uniform(noise) : shape->score,
-                      .box = {(double)box.x_px, (double)box.y_px, (double)(box.x_px + box.width_px),
-                              (double)(box.y_px + box.height_px)},
-                      .mask = mask_of(view, thing, detector->outline_share, noise)};
+  return (FoundThing){
+      .class_index = detector->use_apart_class ? shape->apart_class : shape->class_index,
+      .score = detector->noise_seed != 0 ? draw_score(detector, noise) : shape->score,
+      .box = {(double)box.x_px, (double)box.y_px, (double)(box.x_px + box.width_px),
+              (double)(box.y_px + box.height_px)},
+      .mask = mask_of(view, thing, detector->outline_share, noise)};
 }
 
 static FoundThing cover(Window window)
@@ -169,15 +174,84 @@ static int64_t list_things(const Oracle *oracle, const OracleDetector *detector,
   return count;
 }
 
+/* The pixels of a mask, moved, in what the tile sees; grown by grow_px to all sides. */
+static void smear(const ObjectMask *mask, const View *view, Window move, int32_t grow_px,
+                  uint8_t *bytes)
+{
+  for (int64_t row = 0; row < mask->window.height_px; ++row)
+    for (int64_t r = mask->row_start[row]; r < mask->row_start[row + 1]; ++r) {
+      const RowRun run = mask->runs[r];
+      const Window dab = {mask->window.x_px + run.first_px + move.x_px - grow_px,
+                          mask->window.y_px + row + move.y_px - grow_px,
+                          run.end_px - run.first_px + 2 * grow_px, 1 + 2 * grow_px};
+      const Window part = window_intersect(dab, view->window);
+      for (int64_t y = 0; y < part.height_px; ++y)
+        memset(bytes + (part.y_px - view->window.y_px + y) * view->window.width_px + part.x_px -
+                   view->window.x_px,
+               1, (size_t)part.width_px);
+    }
+}
+
+/* Clears a half of what is set within the window. */
+static void halve(Window window, const View *view, bool upright, uint8_t *bytes)
+{
+  const int64_t columns = upright ? window.width_px / 2 : window.width_px;
+  const int64_t rows = upright ? window.height_px : window.height_px / 2;
+  for (int64_t y = 0; y < rows; ++y)
+    memset(bytes + (window.y_px - view->window.y_px + y) * view->window.width_px + window.x_px -
+               view->window.x_px,
+           0, (size_t)columns);
+}
+
+static FoundThing draw_junk(const View *view, const FoundThing *thing, const FoundThing *other,
+                            Random *random)
+{
+  uint8_t *bytes = calloc((size_t)window_pixels(view->window), 1);
+  const uint32_t kind = random_below(random, 5);
+  const int32_t size_px = (int32_t)(thing->mask->window.width_px + 4);
+  Window move = {0};
+  FoundThing junk = *thing;
+  ObjectMask *mask;
+  assert_non_null(bytes);
+  if (kind == 0) {
+    move.x_px = (int64_t)random_below(random, (uint32_t)size_px) - size_px / 2;
+    move.y_px = (int64_t)random_below(random, (uint32_t)size_px) - size_px / 2;
+  }
+  smear(thing->mask, view, move, kind == 1 ? 1 + (int32_t)random_below(random, 4) : 0, bytes);
+  if (kind == 2) smear(other->mask, view, move, 0, bytes);
+  if (kind >= 3) halve(thing->mask->window, view, kind == 3, bytes);
+  CHECK_OK(object_mask_from_bytes(bytes, view->window.width_px, view->window, &mask));
+  free(bytes);
+  junk.score = ORACLE_JUNK_SCORE * random_uniform(random);
+  junk.mask = mask;
+  return junk;
+}
+
+/* Behind the things; returns how many there are now. */
+static int64_t add_junk(const OracleDetector *detector, const View *view, int64_t tile,
+                        FoundThing *things, int64_t count)
+{
+  Random random = random_stream(detector->noise_seed + 1000, (uint64_t)tile);
+  int64_t all = count;
+  for (int64_t t = 0; t < count; ++t)
+    for (int32_t j = 0; j < detector->junk_count; ++j) {
+      const int64_t other = random_below(&random, (uint32_t)count);
+      things[all++] = draw_junk(view, things + t, things + other, &random);
+    }
+  return all;
+}
+
 static int64_t detect_in(const Oracle *oracle, const OracleDetector *detector, Window window,
                          int64_t tile, bool pass_empty, ObjectMerge *merge)
 {
   View view = open_view(window);
   Random noise = random_stream(detector->noise_seed, (uint64_t)tile);
   find_things(oracle, detector->mode, &view);
-  FoundThing *things = calloc(2 * (size_t)view.thing_count + 1, sizeof *things);
+  FoundThing *things = calloc(
+      (2 * (size_t)view.thing_count + 1) * (1 + (size_t)detector->junk_count), sizeof *things);
   assert_non_null(things);
-  const int64_t count = list_things(oracle, detector, &view, &noise, things);
+  int64_t count = list_things(oracle, detector, &view, &noise, things);
+  count = add_junk(detector, &view, tile, things, count);
   if (count > 0 || pass_empty) CHECK_OK(object_merge_add(merge, tile, things, count));
   for (int64_t t = 0; t < count; ++t)
     object_mask_close((ObjectMask *)(uintptr_t)things[t].mask);

@@ -134,6 +134,45 @@ static void scores_and_duplicates_change_nothing(void **state)
   check_seeds(detector, 5, 1);
 }
 
+/* With weak things over those that are right, the objects of these stay as they are, to
+ * the last bit. */
+static void check_junk(const Oracle *oracle, TileOptions tiles, OracleDetector detector)
+{
+  const Window raster = trial_raster(oracle);
+  MergeOptions options = plain;
+  uint64_t shapes = 0;
+  TilePlan plan;
+  CHECK_OK(tile_plan_make(raster, raster, tiles, &plan));
+  options.nms_overlap = 0.3;
+  detector.use_apart_class = has_bare_borders(&plan);
+  for (int32_t junk = 0; junk < 2; ++junk) {
+    detector.junk_count = 2 * junk;
+    Trial trial = trial_run(oracle, &detector, &plan, options, false);
+    const MergeCounts *counts = &trial.counts;
+    assert_int_equal(trial.given, oracle->shape_count);
+    assert_int_equal(trial.mixed + trial.partial, 0);
+    assert_int_equal(counts->kept, trial.given + trial.junk);
+    assert_int_equal(counts->found, counts->kept + counts->merged + counts->suppressed);
+    assert_true((trial.junk > 0) == (junk > 0));
+    if (junk == 0) shapes = trial.shapes;
+    assert_int_equal(trial.shapes, shapes);
+    trial_close(&trial);
+  }
+}
+
+static void weak_things_over_strong_ones_change_no_object_of_these(void **state)
+{
+  Oracle oracle;
+  for (uint64_t seed = 40; seed < (is_long_run() ? 60U : 41U); ++seed) {
+    oracle_draw(seed, 300, 320, 200, &oracle);
+    for (OracleMode mode = ORACLE_SHAPES; mode <= ORACLE_PIECES_8; ++mode)
+      for (int32_t padding_px = 8; padding_px <= 24; padding_px += 16)
+        check_junk(&oracle, (TileOptions){64, padding_px, 4, 8},
+                   (OracleDetector){.mode = mode, .noise_seed = seed, .least_score = 0.5});
+    oracle_close(&oracle);
+  }
+}
+
 /* Shapes five tiles long in both directions, over thousands of smaller ones. */
 static void a_large_raster_is_as_exact(void **state)
 {
@@ -243,6 +282,7 @@ int main(void)
       cmocka_unit_test(every_shape_becomes_one_object_if_each_is_one_thing_per_tile),
       cmocka_unit_test(every_shape_becomes_one_object_if_each_piece_is_a_thing),
       cmocka_unit_test(scores_and_duplicates_change_nothing),
+      cmocka_unit_test(weak_things_over_strong_ones_change_no_object_of_these),
       cmocka_unit_test(a_large_raster_is_as_exact),
       cmocka_unit_test(traps_are_avoided_wherever_the_tiles_fall),
   };

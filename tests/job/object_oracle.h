@@ -40,6 +40,10 @@ typedef struct OracleDetector {
   OracleMode mode;
   bool use_apart_class;
   uint64_t noise_seed;    /* of scores and of what follows; 0: none of it */
+  double least_score;     /* with noise: scores are from here to 1 */
+  int32_t junk_count;     /* as many weak things upon each one found, after all these: shifted,
+                             grown, halves, and unions with another one; scores are below
+                             ORACLE_JUNK_SCORE */
   double duplicate_share; /* of things found that are found twice */
   double outline_share;   /* of pixels along outlines that are lost, and of those beside them that
                              are gained; another lot in each tile */
@@ -48,6 +52,7 @@ typedef struct OracleDetector {
 } OracleDetector;
 
 enum { ORACLE_BLANKET_CLASS = 99 };
+#define ORACLE_JUNK_SCORE 0.1
 
 /* Shows the merge all tiles; returns how many things were found. pass_empty: also those tiles that
  * see nothing. */

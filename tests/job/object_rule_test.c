@@ -251,7 +251,7 @@ static void a_stray_blob_upon_a_neighbour_joins_nothing(void **state)
   assert_int_equal(bench.given.count, 2);
 }
 
-static void a_whole_copy_that_does_not_hold_the_others_is_not_the_object(void **state)
+static void a_whole_thing_takes_none_that_does_not_lie_in_it(void **state)
 {
   Bench bench;
   begin(&bench, plain);
@@ -260,9 +260,62 @@ static void a_whole_copy_that_does_not_hold_the_others_is_not_the_object(void **
   add(&bench, 0, &left, 1);
   add(&bench, 1, right, 2);
   end(&bench);
-  assert_int_equal(bench.given.count, 1);
+  assert_int_equal(bench.given.count, 2);
   assert_true(window_equal(bench.given.windows[0], (Window){2, 4, 48, 6}));
-  assert_int_equal(bench.given.objects[0].member_count, 3);
+  assert_int_equal(bench.given.objects[0].member_count, 2);
+  assert_int_equal(bench.given.areas[1], 8 * 6);
+}
+
+/* The right one is whole and in half or more of the left one; then a quarter and less as sure. */
+static void a_weak_member_adds_only_what_no_stronger_ones_tile_saw(void **state)
+{
+  Bench bench;
+  merge_two(&bench, plain, box(0, 0.8, 2, 4, 30, 5), box(0, 0.2, 24, 4, 12, 7));
+  assert_int_equal(bench.given.count, 1);
+  assert_int_equal(bench.given.areas[0], 30 * 5 + 8 * 2 + 4 * 7); /* 0.2 is a quarter of 0.8 */
+  merge_two(&bench, plain, box(0, 0.8, 2, 4, 30, 5), box(0, 0.1, 24, 4, 12, 7));
+  assert_int_equal(bench.given.count, 1);
+  assert_int_equal(bench.given.areas[0], 30 * 5 + 4 * 7);
+  assert_int_equal(bench.given.objects[0].member_count, 2);
+  assert_true(bench.given.objects[0].score == 0.8);
+  assert_true(bench.given.objects[0].box[3] == 11);
+  /* A whole copy that is weak is not the object, and adds nothing: it is seen by both. */
+  merge_two(&bench, plain, box(0, 0.8, 2, 4, 30, 5), box(0, 0.1, 25, 4, 7, 5));
+  assert_int_equal(bench.given.areas[0], 30 * 5);
+}
+
+/* Of two that overlap in one tile, only one is of the object: that with the stronger link. */
+static void rivals_of_one_tile_are_never_of_one_object(void **state)
+{
+  MergeOptions options = plain;
+  options.nms_overlap = 1;
+  Bench bench;
+  begin(&bench, options);
+  const FoundThing left = box(0, 0.9, 2, 4, 30, 9);
+  const FoundThing right[2] = {box(0, 0.5, 24, 9, 24, 12), box(0, 0.6, 24, 2, 8, 9)};
+  add(&bench, 0, &left, 1);
+  add(&bench, 1, right, 2);
+  end(&bench);
+  assert_int_equal(bench.given.count, 2);
+  assert_int_equal(bench.given.objects[0].member_count, 2);
+  assert_true(window_equal(bench.given.windows[0], (Window){2, 2, 30, 11}));
+  assert_int_equal(bench.given.areas[1], 24 * 12);
+}
+
+/* A weak blob in each tile would tie two strong things together. */
+static void what_a_stronger_one_of_its_tile_holds_links_nothing(void **state)
+{
+  Bench bench;
+  const FoundThing left[2] = {box(0, 0.9, 2, 4, 30, 6), box(0, 0.1, 12, 4, 20, 9)};
+  const FoundThing right[2] = {box(0, 0.9, 24, 4, 24, 6), box(0, 0.1, 24, 4, 14, 9)};
+  begin(&bench, plain);
+  add(&bench, 0, left, 2);
+  add(&bench, 1, right, 2);
+  end(&bench);
+  assert_int_equal(bench.given.count, 1);
+  assert_true(window_equal(bench.given.windows[0], (Window){2, 4, 46, 6}));
+  assert_true(bench.given.objects[0].score == 0.9);
+  assert_int_equal(bench.counts.merged, 3);
 }
 
 static ObjectMask *mask_of_two(Window a, Window b)
@@ -349,25 +402,32 @@ static void over_a_bare_border_what_touches_enough_is_joined(void **state)
   assert_int_equal(objects_over_a_bare_border(left, box(0, 0.5, 32, 11, 5, 1)), 2);
 }
 
-static void a_lone_fragment_is_not_merged_into_an_object_of_its_own_tile(void **state)
+static void a_lone_fragment_is_merged_into_an_object_of_its_tile_if_that_outranks_it(void **state)
 {
   Bench bench;
   MergeOptions options = plain;
   options.nms_overlap = 1;
   const FoundThing things[2] = {box(0, 0.9, 4, 4, 24, 10), box(0, 0.5, 20, 4, 12, 6)};
+  const FoundThing turned[2] = {box(0, 0.5, 4, 4, 24, 10), box(0, 0.9, 20, 4, 12, 6)};
   begin(&bench, options);
   add(&bench, 0, things, 2);
+  end(&bench);
+  assert_int_equal(bench.given.count, 1);
+  assert_int_equal(bench.given.areas[0], 240);
+  begin(&bench, options);
+  add(&bench, 0, turned, 2);
   end(&bench);
   assert_int_equal(bench.given.count, 2);
 }
 
-static void of_two_lone_fragments_the_smaller_is_merged_into_the_larger(void **state)
+static void
+of_two_lone_fragments_the_smaller_is_merged_into_the_larger_if_that_is_stronger(void **state)
 {
   Bench bench;
   MergeOptions options = plain;
   options.exclude_pad_detections = true;
   /* Of the overlap, 8 x 6 against 3 x 6 px: they do not agree. */
-  merge_two(&bench, options, box(0, 0.5, 20, 4, 12, 6), box(0, 0.9, 24, 4, 3, 6));
+  merge_two(&bench, options, box(0, 0.9, 20, 4, 12, 6), box(0, 0.9, 24, 4, 3, 6));
   assert_int_equal(bench.given.count, 1);
   assert_int_equal(bench.given.areas[0], 72);
   assert_int_equal(bench.given.objects[0].member_count, 2);
@@ -375,6 +435,9 @@ static void of_two_lone_fragments_the_smaller_is_merged_into_the_larger(void **s
   merge_two(&bench, options, box(0, 0.5, 29, 4, 3, 6), box(0, 0.9, 24, 4, 12, 6));
   assert_int_equal(bench.given.count, 1);
   assert_int_equal(bench.given.areas[0], 72);
+  options.exclude_pad_detections = false;
+  merge_two(&bench, options, box(0, 0.5, 20, 4, 12, 6), box(0, 0.9, 24, 4, 3, 6));
+  assert_int_equal(bench.given.count, 2);
 }
 
 /* What lies over the fragment is open until the next row of tiles has been seen; the object that
@@ -467,13 +530,13 @@ static void a_thing_upon_an_arm_waits_for_the_group_that_the_arm_belongs_to(void
   object_mask_close(all);
 }
 
-static void a_lone_fragment_inside_an_object_of_another_tile_is_merged_into_it(void **state)
+static void a_lone_fragment_inside_a_stronger_object_of_another_tile_is_merged_into_it(void **state)
 {
   Bench bench;
   /* Of the overlap, 8 x 6 against 2 x 6 px: they do not agree. */
   MergeOptions options = plain;
   options.nms_overlap = 1;
-  merge_two(&bench, options, box(0, 0.5, 10, 4, 21, 6), box(0, 0.9, 24, 4, 2, 6));
+  merge_two(&bench, options, box(0, 0.9, 10, 4, 21, 6), box(0, 0.5, 24, 4, 2, 6));
   assert_int_equal(bench.given.count, 1);
   assert_int_equal(bench.given.areas[0], 21 * 6);
   assert_int_equal(bench.given.objects[0].member_count, 2);
@@ -666,18 +729,22 @@ int main(void)
       cmocka_unit_test(things_of_one_tile_are_never_joined),
       cmocka_unit_test(row_houses_that_touch_stay_apart),
       cmocka_unit_test(a_stray_blob_upon_a_neighbour_joins_nothing),
-      cmocka_unit_test(a_whole_copy_that_does_not_hold_the_others_is_not_the_object),
+      cmocka_unit_test(a_whole_thing_takes_none_that_does_not_lie_in_it),
+      cmocka_unit_test(a_weak_member_adds_only_what_no_stronger_ones_tile_saw),
+      cmocka_unit_test(rivals_of_one_tile_are_never_of_one_object),
+      cmocka_unit_test(what_a_stronger_one_of_its_tile_holds_links_nothing),
       cmocka_unit_test(a_whole_thing_is_not_joined_to_a_cut_one_by_a_piece_of_it),
       cmocka_unit_test(masks_that_agree_across_the_overlap_are_joined_though_their_pieces_do_not),
       cmocka_unit_test(what_a_mask_has_beyond_its_tile_does_not_count),
       cmocka_unit_test(over_a_bare_border_what_touches_enough_is_joined),
-      cmocka_unit_test(a_lone_fragment_is_not_merged_into_an_object_of_its_own_tile),
-      cmocka_unit_test(of_two_lone_fragments_the_smaller_is_merged_into_the_larger),
+      cmocka_unit_test(a_lone_fragment_is_merged_into_an_object_of_its_tile_if_that_outranks_it),
+      cmocka_unit_test(
+          of_two_lone_fragments_the_smaller_is_merged_into_the_larger_if_that_is_stronger),
       cmocka_unit_test(an_object_waits_for_what_may_yet_be_merged_into_it),
       cmocka_unit_test(rows_of_tiles_end_one_by_one_also_where_they_are_skipped),
       cmocka_unit_test(a_thing_that_a_long_one_does_not_touch_does_not_wait_for_its_end),
       cmocka_unit_test(a_thing_upon_an_arm_waits_for_the_group_that_the_arm_belongs_to),
-      cmocka_unit_test(a_lone_fragment_inside_an_object_of_another_tile_is_merged_into_it),
+      cmocka_unit_test(a_lone_fragment_inside_a_stronger_object_of_another_tile_is_merged_into_it),
       cmocka_unit_test(a_lone_fragment_is_kept_and_marked_or_excluded_on_demand),
       cmocka_unit_test(the_edge_of_the_raster_cuts_nothing),
       cmocka_unit_test(edge_px_says_how_close_to_a_side_is_cut),

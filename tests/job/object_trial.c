@@ -16,6 +16,20 @@ static uint64_t hash_object(uint64_t hash, const WholeObject *object)
   return mix(hash, (int64_t)(object->score * 0x1p40));
 }
 
+static uint64_t hash_shape(const WholeObject *object)
+{
+  const ObjectMask *mask = object->mask;
+  uint64_t hash = mix(mix(1, object->class_index), mask->window.x_px);
+  hash = mix(mix(hash, mask->window.y_px), mask->window.height_px);
+  for (int i = 0; i < 4; ++i)
+    hash = mix(hash, (int64_t)(object->box[i] * 0x1p20));
+  for (int64_t row = 0; row <= mask->window.height_px; ++row)
+    hash = mix(hash, mask->row_start[row]);
+  for (int64_t r = 0; r < object_mask_runs(mask); ++r)
+    hash = mix(mix(hash, mask->runs[r].first_px), mask->runs[r].end_px);
+  return mix(hash, (int64_t)(object->score * 0x1p53));
+}
+
 /* Adds step for each pixel of the object to the count of its shape. */
 static void count_pixels(const Trial *trial, const ObjectMask *mask, int64_t step)
 {
@@ -53,6 +67,10 @@ static Status judge(void *context, const WholeObject *object, bool *wanted)
   Trial *trial = context;
   int64_t common_px;
   if (object->class_index == ORACLE_BLANKET_CLASS) return STATUS_OK;
+  if (trial->has_junk && object->score < ORACLE_JUNK_SCORE) {
+    ++trial->junk;
+    return STATUS_OK;
+  }
   const int32_t shape = main_shape(trial, object->mask, &common_px);
   const int64_t shape_px = trial->oracle->shapes[shape].area_px;
   const int64_t object_px = object->mask->area_px;
@@ -65,6 +83,7 @@ static Status judge(void *context, const WholeObject *object, bool *wanted)
   if (iou > trial->best_iou[shape]) trial->best_iou[shape] = iou;
   trial->sequence = hash_object(trial->sequence, object);
   trial->set += hash_object(1, object);
+  trial->shapes += hash_shape(object);
   return STATUS_OK;
 }
 
@@ -78,6 +97,7 @@ Trial trial_run(const Oracle *oracle, const OracleDetector *detector, const Tile
 {
   const size_t room = (size_t)oracle->shape_count + 1;
   Trial trial = {.oracle = oracle,
+                 .has_junk = detector->junk_count > 0,
                  .objects = calloc(room, sizeof *trial.objects),
                  .complete = calloc(room, sizeof *trial.complete),
                  .best_iou = calloc(room, sizeof *trial.best_iou),

@@ -17,6 +17,9 @@ typedef struct Trial {
   int64_t *pixels;   /* of each shape: scratch */
   uint64_t sequence; /* a hash of all objects in their order */
   uint64_t set;      /* the same in no order; without what the blanket gave */
+  uint64_t shapes;   /* a hash of classes, pixels, boxes and scores, in no order */
+  bool has_junk;     /* objects below ORACLE_JUNK_SCORE are counted, and no more */
+  int64_t junk;
 } Trial;
 
 Window trial_raster(const Oracle *oracle);
