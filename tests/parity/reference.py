@@ -28,7 +28,7 @@ DETECTORS = {
     "mask_rcnn_resnet18_frozen": nets.Spec("resnet18", True, 3, False, None, 128, 128, 6, 400, 100, True),
     "mask_rcnn_resnet18_drawn": nets.Spec("resnet18", True, 3, False, None, 128, 128, 6, 400, 100, False),
     "mask_rcnn_resnet18_resized": nets.Spec("resnet18", True, 3, False, (120, 150), 75, 100, 4, 400, 60, True),
-    "mask_rcnn_resnet50_frozen": nets.Spec("resnet50", True, 4, False, None, 128, 160, 6, 1000, 200, True),
+    "mask_rcnn_resnet50_frozen": nets.Spec("resnet50", True, 4, False, None, 128, 96, 6, 400, 100, True),
     "mask_rcnn_resnet50_trained": nets.Spec("resnet50", True, 3, True, None, 128, 128, 6, 400, 100, True),
     "mask_rcnn_resnet101_frozen": nets.Spec("resnet101", True, 3, False, None, 128, 128, 6, 400, 100, True),
     "faster_rcnn_resnet34_frozen": nets.Spec("resnet34", False, 3, False, None, 128, 128, 6, 400, 100, True),
