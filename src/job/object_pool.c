@@ -249,7 +249,7 @@ static Status list_entries(ObjectPool *pool, EntryState state, int64_t *count)
 static void sort_listed(const ObjectPool *pool, int64_t count,
                         int (*compare)(const void *, const void *))
 {
-  qsort(pool->listed, (size_t)count, sizeof *pool->listed, compare);
+  if (count > 1) qsort(pool->listed, (size_t)count, sizeof *pool->listed, compare);
 }
 
 /* Small ones first, so that one merged into another goes where that one goes. */
