@@ -178,7 +178,7 @@ Status detect_list_order(const DetectList *list, int64_t *order)
   Ranked *ranked = memory;
   for (int64_t i = 0; i < list->count; ++i)
     ranked[i] = (Ranked){list->items[i].score, i};
-  qsort(ranked, (size_t)list->count, sizeof *ranked, by_score);
+  if (list->count > 1) qsort(ranked, (size_t)list->count, sizeof *ranked, by_score);
   for (int64_t i = 0; i < list->count; ++i)
     order[i] = ranked[i].index;
   memory_free(memory);

@@ -60,7 +60,7 @@ static Status list_classes(Export *export, const LabelSource *labels)
   const bool has_zero = count > 0 && found[0].value == 0;
   export->labels_are_features = !label_source_is_raster(labels);
   classes[0] = class_entry(0, export->labels_are_features ? "background" : "unlabelled");
-  memcpy(classes + !has_zero, found, (size_t)count * sizeof *found);
+  if (count > 0) memcpy(classes + !has_zero, found, (size_t)count * sizeof *found);
   export->form.classes = classes;
   export->form.class_count = count + !has_zero;
   return STATUS_OK;
