@@ -14,8 +14,8 @@
  * afterwards.
  *
  * For inference batch norms are folded into the convolutions before them, with the residual and the
- * relu behind them, and tensors share memory as soon as their last reader is done. For training
- * what the backward pass reads is kept. A relu right behind a convolution is part of it in both. */
+ * relu behind them, a relu right behind a convolution is part of it, and tensors share memory as
+ * soon as their last reader is done. For training what the backward pass reads is kept. */
 typedef struct Network Network;
 
 typedef struct NetworkOptions {

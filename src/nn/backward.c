@@ -7,14 +7,6 @@ static float *flat_gradient(const Network *n, int32_t parameter)
   return p->trained ? n->flat_gradients + p->offset : NULL;
 }
 
-/* A relu that joined its convolution: the gradient of what it was given, in place. */
-static void backward_joined_relu(Network *n, const Step *step)
-{
-  void *dy = network_gradient(n, step->output);
-  n->backend->relu_backward(n->device, n->shapes[step->output], network_value(n, step->output), dy,
-                            dy, WRITE_SET);
-}
-
 static void backward_norm(Network *n, const Step *step)
 {
   const BatchNorm2dParameters parameters = network_norm_parameters(n, step->node.weight);
@@ -46,7 +38,6 @@ static void backward_conv(Network *n, const Step *step)
   const void *dy = network_gradient(n, step->output);
   float *dweight = flat_gradient(n, step->node.weight);
   float *dbias = step->node.bias ? flat_gradient(n, step->node.weight + 1) : NULL;
-  if (step->relu) backward_joined_relu(n, step);
   if (dweight != NULL)
     n->backend->conv2d_backward_weight(step->conv, network_value(n, step->inputs[0]), dy, dweight,
                                        dbias, n->scratch);
@@ -75,7 +66,6 @@ static void backward_transposed(Network *n, const Step *step)
 {
   const void *dy = network_gradient(n, step->output);
   float *dweight = flat_gradient(n, step->node.weight);
-  if (step->relu) backward_joined_relu(n, step);
   if (dweight != NULL)
     n->backend->conv_transpose2d_backward_weight(
         step->transposed, network_value(n, step->inputs[0]), dy, dweight,

@@ -23,8 +23,7 @@ static bool reads_input_backward(const Step *step, int32_t input)
 
 static bool reads_output_backward(const Step *step)
 {
-  const bool relu =
-      step->kind == NODE_RELU || step->relu || (step->kind == NODE_BATCH_NORM2D && step->node.relu);
+  const bool relu = step->kind == NODE_RELU || (step->kind == NODE_BATCH_NORM2D && step->node.relu);
   return step->backward && relu;
 }
 

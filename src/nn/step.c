@@ -28,10 +28,12 @@ static bool can_fold(const Node *nodes, const int32_t *readers, const Node *norm
          (before->kind == NODE_CONV2D || norm->input_count == 1);
 }
 
-/* A relu joins the convolution whose only reader it is: forward it costs nothing there, and
- * backward its mask is the output that the next layer keeps anyway. */
-static bool can_join(const Node *nodes, const int32_t *readers, const Node *relu)
+/* In inference a relu joins the convolution whose only reader it is. Not in training: the relu that
+ * libraries fuse into convolutions makes 0 of a NaN, which would hide a training that diverged. */
+static bool can_join(const Network *network, const Node *nodes, const int32_t *readers,
+                     const Node *relu)
 {
+  if (network->options.training) return false;
   if (relu->kind != NODE_RELU || readers[relu->inputs[0]] != 1) return false;
   const NodeKind before = nodes[relu->inputs[0]].kind;
   return before == NODE_CONV2D || before == NODE_CONV_TRANSPOSE2D;
@@ -44,7 +46,8 @@ static bool is_taken(const Network *network, const Node *nodes, const int32_t *r
   if (readers[value] != 1) return false;
   for (int32_t i = value + 1; i < network->value_count; ++i)
     if (nodes[i].input_count > 0 && nodes[i].inputs[0] == value)
-      return can_join(nodes, readers, &nodes[i]) || (folds && can_fold(nodes, readers, &nodes[i]));
+      return can_join(network, nodes, readers, &nodes[i]) ||
+             (folds && can_fold(nodes, readers, &nodes[i]));
   return false;
 }
 
@@ -84,7 +87,7 @@ static void fill_steps(Network *network, const Node *nodes, const int32_t *reade
   for (Value v = 1; v < network->value_count; ++v) {
     if (is_taken(network, nodes, readers, v)) continue;
     Step *step = &network->steps[network->step_count++];
-    if (can_join(nodes, readers, &nodes[v]))
+    if (can_join(network, nodes, readers, &nodes[v]))
       *step = joined_step(nodes, &nodes[v], v);
     else if (!network->options.training && can_fold(nodes, readers, &nodes[v]))
       *step = folded_step(nodes, &nodes[v], v);
