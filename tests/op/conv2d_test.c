@@ -172,7 +172,6 @@ static void bias_and_residual_come_before_relu(void **state)
   }
 }
 
-/* Not behind a fused relu: there a NaN may become 0, since oneDNN's does. */
 static void a_nan_reaches_the_windows_that_touch_it(void **state)
 {
   const float x[10] = {NAN, 0, 0, 0, 1, 0, 0, 0, 0, 1};
@@ -509,6 +508,48 @@ static void outputs_with_saved_products_are_close_to_plain_loops(void **state)
   }
 }
 
+/* Of the images, the first has a NaN. Where products are saved it may reach others of its pixels. */
+static void expect_nans(const char *what, int32_t images, const Output *expected, const Output *got)
+{
+  const int64_t image = got->y_count / images;
+  for (int64_t i = 0; i < got->y_count; ++i) {
+    if (isnan(expected->y[i]) && !isnan(got->y[i]))
+      fail_msg("%s: output %d is %g instead of NaN", what, (int)i, (double)got->y[i]);
+    if (i >= image && isnan(got->y[i])) fail_msg("%s: output %d is NaN", what, (int)i);
+  }
+}
+
+static void relu_keeps_a_nan(const TestBackend *on, Element element, Case row)
+{
+  Room *truth = room_open(backends_naive());
+  Room *room = room_open(on);
+  Input in = eighths_input(room, row, element, false);
+  float *x = room_eighths(room, "x", shape_elements(in.x));
+  x[shape_elements(in.x) / row.n / 2] = NAN;
+  in.values = x;
+  in.conv.bias = in.conv.relu = true;
+  in.conv.add = row.out % 16 == 0;
+  const Output expected = run(truth, backends_naive(), &in);
+  const Output got = run(room, on, &in);
+  const char *what =
+      room_name(room, "%d x %d of %d to %d", row.kernel, row.kernel, row.in, row.out);
+  expect_nans(what, row.n, &expected, &got);
+  room_close(room);
+  room_close(truth);
+}
+
+static void relu_keeps_a_nan_in_every_kind_of_convolution(void **state)
+{
+  FOR_EACH_TWIN(on)
+  FOR_EACH_ELEMENT(element)
+  {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i)
+      relu_keeps_a_nan(on, element, cases[i]);
+    for (size_t i = 0; i < sizeof saving_cases / sizeof saving_cases[0]; ++i)
+      relu_keeps_a_nan(on, element, saving_cases[i]);
+  }
+}
+
 /* Large enough to save products in training too. */
 static void training_with_saved_products_is_close_to_plain_loops(void **state)
 {
@@ -581,6 +622,7 @@ int main(void)
       cmocka_unit_test(gradients_and_outputs_are_those_of_plain_loops),
       cmocka_unit_test(fused_outputs_are_those_of_plain_loops),
       cmocka_unit_test(outputs_with_saved_products_are_close_to_plain_loops),
+      cmocka_unit_test(relu_keeps_a_nan_in_every_kind_of_convolution),
       cmocka_unit_test(training_with_saved_products_is_close_to_plain_loops),
       cmocka_unit_test(the_residual_may_be_the_output_itself),
       cmocka_unit_test(weights_have_gradients_without_that_of_x),

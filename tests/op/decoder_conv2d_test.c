@@ -363,6 +363,30 @@ static void a_nan_reaches_the_windows_that_touch_it(void **state)
   }
 }
 
+/* Without and with a skip, and with one whose products are saved. */
+static void relu_keeps_a_nan(void **state)
+{
+  FOR_EACH_TWIN(on)
+  FOR_EACH_ELEMENT(element)
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; ++i) {
+    Room *truth = room_open(backends_naive());
+    Room *room = room_open(on);
+    Input in = eighths_input(room, cases[i], element, false);
+    float *a = room_eighths(room, "a", shape_elements(in.a));
+    a[shape_elements(in.a) / 2] = NAN;
+    in.values = a;
+    in.conv.bias = in.conv.relu = true;
+    const Output expected = run(truth, backends_naive(), &in);
+    const Output got = run(room, on, &in);
+    for (int64_t k = 0; k < got.y_count; ++k)
+      if (isnan(expected.y[k]) != isnan(got.y[k]))
+        fail_msg("case %d: output %d is %g instead of %g", (int)i, (int)k, (double)got.y[k],
+                 (double)expected.y[k]);
+    room_close(room);
+    room_close(truth);
+  }
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
@@ -374,6 +398,7 @@ int main(void)
       cmocka_unit_test(gradients_and_outputs_are_those_of_plain_loops),
       cmocka_unit_test(fused_outputs_are_those_of_plain_loops),
       cmocka_unit_test(a_nan_reaches_the_windows_that_touch_it),
+      cmocka_unit_test(relu_keeps_a_nan),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,7 +52,6 @@ static Status open_forward(Conv2dKernel *k, OpBytes *bytes)
   Convolution forward = convolution_of(&k->plan, CONVOLUTION_FORWARD);
   forward.bias = conv.bias;
   forward.sum = conv.add;
-  forward.relu = conv.relu;
   dnnl_memory_desc_t packed;
   TRY(convolution_open(&k->library, &forward, &k->forward, &packed));
   TRY(packed_weights_open(&packed, &k->forward_weights));
@@ -247,6 +246,7 @@ void conv2d_forward_cpu(Conv2dKernel *k, const void *packed, const void *x, cons
     call_run(&k->forward, &k->library, k->device, (void *[]){src, base, base + k->bias_offset, y});
   else
     call_run(&k->forward, &k->library, k->device, (void *[]){src, base, y});
+  if (k->plan.conv.relu) relu_forward_cpu(k->device, k->plan.y, y, y);
 }
 
 void conv2d_backward_data_cpu(Conv2dKernel *k, const void *packed, const void *dy, void *dx,

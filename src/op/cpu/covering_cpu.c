@@ -136,7 +136,6 @@ void covering_forward(const Covering *k, const void *packed, const void *x, cons
     call_run(&k->forward, &k->library, k->device, (void *[]){src, base, base + k->bias_offset, y});
   else
     call_run(&k->forward, &k->library, k->device, (void *[]){src, base, y});
-  /* Not the library's relu: behind its products a NaN becomes 0. */
   if (k->plan.conv.relu) relu_forward_cpu(k->device, k->plan.y, y, y);
 }
 

@@ -155,7 +155,6 @@ static Status open_forward(DecoderConv2dKernel *k, OpBytes *bytes)
   Convolution of_skip = conv_of_skip(k, CONVOLUTION_FORWARD);
   of_skip.bias = conv.bias;
   of_skip.sum = true;
-  of_skip.relu = conv.relu;
   TRY(convolution_open(&k->library, &of_skip, &k->skip.forward, &packed));
   TRY(packed_weights_open(&packed, &k->skip.forward_weights));
   k->skip.forward_offset = take(&bytes->packed, dnnl_memory_desc_get_size(&packed));
@@ -362,6 +361,7 @@ void decoder_conv2d_forward_cpu(DecoderConv2dKernel *k, const void *packed, cons
              (void *[]){(void *)skip, base + k->skip.forward_offset, bias, y});
   else
     run(k, &k->skip.forward, (void *)skip, base + k->skip.forward_offset, y);
+  if (k->plan.conv.relu && k->skip_winograd == NULL) relu_forward_cpu(k->device, k->plan.y, y, y);
 }
 
 void decoder_conv2d_backward_data_cpu(DecoderConv2dKernel *k, const void *packed, const void *dy,

@@ -43,7 +43,7 @@ Status matrix_product_open(const OneDnn *library, const MatrixProduct *product, 
 
   dnnl_status_t status =
       dnnl_matmul_desc_init(&operation, &m.a, &m.b, product->bias ? &m.bias : NULL, &m.dst);
-  if (status == dnnl_success) status = onednn_attributes(product->sum, false, &attributes);
+  if (status == dnnl_success) status = onednn_attributes(product->sum, &attributes);
   if (status == dnnl_success)
     status = dnnl_primitive_desc_create(&made, &operation, attributes, library->engine, NULL);
   Status result = onednn_status(status, "product of matrices");

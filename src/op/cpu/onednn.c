@@ -185,7 +185,7 @@ static dnnl_status_t describe(const Convolution *c, const Geometry *g, Operation
   return describe_forward(g, is_transposed(c), c->bias, operation);
 }
 
-dnnl_status_t onednn_attributes(bool sum, bool relu, dnnl_primitive_attr_t *attributes)
+dnnl_status_t onednn_attributes(bool sum, dnnl_primitive_attr_t *attributes)
 {
   dnnl_post_ops_t after;
   dnnl_status_t status = dnnl_primitive_attr_create(attributes);
@@ -193,8 +193,6 @@ dnnl_status_t onednn_attributes(bool sum, bool relu, dnnl_primitive_attr_t *attr
   status = dnnl_post_ops_create(&after);
   if (status != dnnl_success) return status;
   if (sum) status = dnnl_post_ops_append_sum(after, 1.0F);
-  if (relu && status == dnnl_success)
-    status = dnnl_post_ops_append_eltwise(after, 1.0F, dnnl_eltwise_relu, 0, 0);
   if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(*attributes, after);
   (void)dnnl_post_ops_destroy(after);
   return status;
@@ -207,7 +205,7 @@ static dnnl_status_t make_hint(const OneDnn *library, const Convolution *c,
   Convolution forward = *c;
   Operation operation;
   forward.kind = is_transposed(c) ? TRANSPOSED_FORWARD : CONVOLUTION_FORWARD;
-  forward.sum = forward.relu = false;
+  forward.sum = false;
   const Geometry g = geometry_of(&forward);
   const dnnl_status_t status = describe_forward(&g, is_transposed(c), c->bias, &operation);
   return status != dnnl_success
@@ -274,8 +272,7 @@ Status convolution_open(const OneDnn *library, const Convolution *convolution, C
   dnnl_primitive_desc_t made = NULL;
 
   dnnl_status_t status = describe(convolution, &g, &operation);
-  if (status == dnnl_success)
-    status = onednn_attributes(convolution->sum, convolution->relu, &attributes);
+  if (status == dnnl_success) status = onednn_attributes(convolution->sum, &attributes);
   if (status == dnnl_success && backward) status = make_hint(library, convolution, &hint);
   if (status == dnnl_success)
     status = dnnl_primitive_desc_create(&made, &operation, attributes, library->engine, hint);

@@ -22,8 +22,9 @@ Status onednn_open(OneDnn *library);
 void onednn_close(OneDnn *library);
 Status onednn_status(dnnl_status_t status, const char *what);
 dnnl_data_type_t onednn_data_type(Element element);
-/* What follows an operation: sum adds to what the output holds, relu comes after it. */
-dnnl_status_t onednn_attributes(bool sum, bool relu, dnnl_primitive_attr_t *attributes);
+/* What follows an operation: sum adds to what the output holds. The library's relu is not used: it
+ * makes 0 of NaN. */
+dnnl_status_t onednn_attributes(bool sum, dnnl_primitive_attr_t *attributes);
 /* Errors: STATUS_UNSUPPORTED where the library has chosen its reference kernel, hundreds of times
  * slower, for so many operations. */
 Status onednn_refuse_reference(const_dnnl_primitive_desc_t made, double flop, Element element);
@@ -61,8 +62,7 @@ typedef struct Convolution {
   int32_t kernel_height, kernel_width;
   int32_t stride, pad, dilation;
   bool bias;
-  bool sum;  /* adds to what the output holds */
-  bool relu; /* after the sum */
+  bool sum; /* adds to what the output holds */
 } Convolution;
 
 /* weights: the layout chosen, and its size; freed by nobody. Errors: STATUS_UNSUPPORTED where only

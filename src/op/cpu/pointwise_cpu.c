@@ -14,10 +14,19 @@ static int64_t span_length(int64_t elements, int64_t span)
   return left < SPAN_MOST ? left : SPAN_MOST;
 }
 
-VECTORIZED static void relu(const float *restrict x, float *restrict y, int64_t count)
+/* y may be x. */
+VECTORIZED static void relu_f32(const float *x, float *y, int64_t count)
 {
   for (int64_t i = 0; i < count; ++i)
     y[i] = relu_element(x[i]);
+}
+
+/* On the bits: what lies between -0 and the NaNs with a sign is negative. */
+VECTORIZED static void relu_bf16(const uint16_t *x, uint16_t *y, int64_t count)
+{
+  enum { MINUS_ZERO = 0x8000, MINUS_INFINITY = 0xff80 };
+  for (int64_t i = 0; i < count; ++i)
+    y[i] = x[i] > MINUS_ZERO && x[i] <= MINUS_INFINITY ? 0 : x[i];
 }
 
 VECTORIZED static void relu_gradient(const float *restrict y, const float *restrict dy,
@@ -39,10 +48,11 @@ void relu_forward_cpu(Device *device, Shape shape, const void *x, void *y)
   const int64_t elements = shape_elements(shape);
 #pragma omp parallel for
   for (int64_t s = 0; s < span_count(elements); ++s) {
-    float buffer[SPAN_MOST], result[SPAN_MOST];
-    const int64_t count = span_length(elements, s);
-    relu(span_load(shape.element, x, s * SPAN_MOST, count, buffer), result, count);
-    span_store(shape.element, y, s * SPAN_MOST, count, result);
+    const int64_t first = s * SPAN_MOST, count = span_length(elements, s);
+    if (shape.element == ELEMENT_F32)
+      relu_f32((const float *)x + first, (float *)y + first, count);
+    else
+      relu_bf16((const uint16_t *)x + first, (uint16_t *)y + first, count);
   }
 }
 
