@@ -61,6 +61,10 @@ typedef struct Backend {
   /* What activations are best in: bfloat16 where the device multiplies it fast, float16 on GPUs
    * that only have that (inference), else float32. */
   Element (*preferred_element)(const Device *device);
+  /* Ops opened from now on time what the device's library offers for them, and take the fastest, or
+   * what an earlier run found by this. Results then depend on these times in their last digits.
+   * Nothing to do on a CPU. */
+  void (*autotune)(Device *device, bool autotune);
 
   /* y = conv(x, w) + bias … */
   Status (*conv2d_open)(Device *device, const Conv2dPlan *plan, Conv2dKernel **kernel,

@@ -97,6 +97,7 @@ static Status open_device(Classification *c)
   const ClassifyOptions *given = c->given;
   const Job *job = c->job;
   TRY(compute_open(job, (DeviceChoice)given->run.device, given->run.threads, &c->device));
+  compute_autotune(c->device, given->run.autotune);
   TRY(comm_agree(job->comm, compute_element(c->device, (PrecisionChoice)given->run.precision,
                                             &c->engine_options.element)));
   TRY(classify_identify(job, given, &c->model, c->device, c->engine_options.element, &c->task));

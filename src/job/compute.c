@@ -29,6 +29,11 @@ Status compute_open(const Job *job, DeviceChoice choice, int64_t threads, Device
   return status;
 }
 
+void compute_autotune(Device *device, bool autotune)
+{
+  backend_of(device)->autotune(device, autotune);
+}
+
 Status compute_element(const Device *device, PrecisionChoice choice, Element *element)
 {
   switch (choice) {

@@ -20,6 +20,9 @@ typedef enum PrecisionChoice {
  * on this rank, 0 for as many as it may use. All ranks succeed or none does. */
 Status compute_open(const Job *job, DeviceChoice choice, int64_t threads, Device **device);
 
+/* Local. What the option autotune asks for. */
+void compute_autotune(Device *device, bool autotune);
+
 /* Local. The element type for a choice; auto is bfloat16 where the device computes it fast, else
  * float32. Errors: STATUS_UNSUPPORTED for float16 on a CPU. */
 Status compute_element(const Device *device, PrecisionChoice choice, Element *element);

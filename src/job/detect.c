@@ -96,6 +96,7 @@ static Status open_device(Detection *d)
 {
   const RasterOptions *run = &d->given->run;
   TRY(compute_open(d->job, (DeviceChoice)run->device, run->threads, &d->device));
+  compute_autotune(d->device, run->autotune);
   TRY(comm_agree(d->job->comm, compute_element(d->device, (PrecisionChoice)run->precision,
                                                &d->task.engine.element)));
   TRY(detect_identify(d->job, d->given, d->device, &d->task));

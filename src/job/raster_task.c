@@ -159,6 +159,7 @@ void raster_task_digest(const RasterOptions *given, const RasterTask *task, Chec
   checksum_add(sum, task->bands, (size_t)task->band_count * sizeof *task->bands);
   checksum_add(sum, &task->output, sizeof task->output);
   checksum_add(sum, sizes, sizeof sizes);
+  if (given->autotune) checksum_add_text(sum, "autotune");
 }
 
 Status raster_task_identify(const Job *job, const char *tool, const Checksum *sum, RasterTask *task)

@@ -24,6 +24,7 @@ typedef struct RasterOptions {
   int64_t batch_size;
   int32_t device;
   int32_t precision;
+  bool autotune;
   int64_t threads;
   int64_t reader_threads;
   int64_t checkpoint_every;

@@ -450,6 +450,7 @@ static Status run(const Job *job, const void *values)
   if (status == STATUS_OK) {
     status = compute_open(job, (DeviceChoice)o->device, o->threads, &device);
     if (status == STATUS_OK) {
+      compute_autotune(device, o->autotune);
       status = run_on(job, o, data, device);
       device_close(device);
     }

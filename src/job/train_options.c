@@ -117,6 +117,11 @@ static const Option options[] = {
     {"precision", OPTION_CHOICE, FIELD(precision), "auto", NULL, 0, 0, "auto|float32|bfloat16",
      "What activations and products are in; weights stay float32. auto: bfloat16 where the device "
      "is fast in it."},
+    {"autotune", OPTION_FLAG, FIELD(autotune), "no", NULL, 0, 0, NULL,
+     "On a GPU: each convolution gets the fastest of cuDNN's engines by the clock, not the one "
+     "that "
+     "cuDNN's rules name. The first run times them, for some seconds; later ones read what it "
+     "found. Results then depend on these times in their last digits. On a CPU nothing changes."},
     {"threads", OPTION_INT, FIELD(threads), "0", NULL, 0, 1024, NULL,
      "Computing threads of each rank. 0: OMP_NUM_THREADS, or all cores."},
     {"reader_threads", OPTION_INT, FIELD(reader_threads), "1", NULL, 1, 16, NULL,

@@ -65,6 +65,7 @@ typedef struct TrainOptions {
   int64_t seed;
   int32_t device;
   int32_t precision;
+  bool autotune;
   int64_t threads;
   int64_t reader_threads;
   const char *log;

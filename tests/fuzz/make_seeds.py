@@ -122,6 +122,14 @@ def line(record):
     return b"%08x %s\n" % (zlib.crc32(record), record)
 
 
+def plan_line(body):
+    """A line of src/op/cuda/plan_text.c, of the identity "input"."""
+    total = 0xCBF29CE484222325
+    for byte in b"input\0" + body.encode():
+        total = (total ^ byte) * 0x100000001B3 % 2**64
+    return b"%016x " % total + body.encode() + b"\n"
+
+
 def main():
     rows = [("a", "F32", [2, 2], struct.pack("<4f", 1, 2, 3, 4)), ("b", "BF16", [3], b"\0\x3f" * 3),
             ("c", "I64", [], struct.pack("<q", -1)), ("d", "BOOL", [2], b"\1\0"), ("e", "F16", [0, 2], b"")]
@@ -152,6 +160,12 @@ def main():
     write("journal", "cut", opening + line(b"batch 0")[:-3])
     write("journal", "opening", opening[:12])
     write("journal", "other", line(b"quadrat journal 1 another job") + line(b"x"))
+    choices = plan_line("first: forward of bfloat16 8 x 128 x 128 x 64, kernel 3 x 3= 38 2:24 17:1 25:-1"), plan_line("b= 0")
+    opening = plan_line("quadrat plans 1: input")
+    write("plans", "two", opening + choices[0] + choices[1])
+    write("plans", "cut", opening + choices[0] + choices[1][:-1])
+    write("plans", "other", plan_line("quadrat plans 1: another") + choices[0])
+    write("plans", "line", choices[0][17:-1])
 
 
 if __name__ == "__main__":

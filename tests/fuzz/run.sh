@@ -7,7 +7,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 build=${QUADRAT_FUZZ_BUILD:-$root/build-fuzz}
 seconds=${1:-600}
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- coco coco_score document journal mask_runs package pickle pth safetensors
+[ $# -gt 0 ] || set -- coco coco_score document journal mask_runs package pickle plans pth safetensors
 
 cmake -S "$root" -B "$build" -G Ninja -DCMAKE_C_COMPILER=clang -DQUADRAT_FUZZ=ON -DQUADRAT_CUDA=OFF \
   -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_C_FLAGS=-Wno-unknown-warning-option >/dev/null

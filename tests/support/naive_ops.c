@@ -7,10 +7,15 @@ static Element naive_preferred_element(const Device *device)
   return ELEMENT_F32;
 }
 
+static void naive_autotune(Device *device, bool autotune)
+{
+}
+
 const Backend naive_backend = {
     .name = "naive",
     .channel_multiple = 1,
     .preferred_element = naive_preferred_element,
+    .autotune = naive_autotune,
     .conv2d_open = naive_conv2d_open,
     .conv2d_close = naive_conv2d_close,
     .conv2d_pack = naive_conv2d_pack,

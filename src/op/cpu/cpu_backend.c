@@ -1,9 +1,15 @@
 #include "cpu_backend.h"
 
+/* oneDNN chooses by rules of its own. */
+static void autotune_cpu(Device *device, bool autotune)
+{
+}
+
 const Backend cpu_backend = {
     .name = "cpu",
     .channel_multiple = 1,
     .preferred_element = preferred_element_cpu,
+    .autotune = autotune_cpu,
     .conv2d_open = conv2d_open_cpu,
     .conv2d_close = conv2d_close_cpu,
     .conv2d_pack = conv2d_pack_cpu,

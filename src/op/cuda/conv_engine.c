@@ -3,13 +3,16 @@
 #include <string.h>
 
 #include "base/memory.h"
-
-enum { CONFIGURATIONS_MOST = 64, NOTES_MOST = 16 };
+#include "conv_offers.h"
+#include "plan_configuration.h"
 
 /* Most engines want no workspace, or little. The few that want more must not decide the memory plan
  * while others can do the work. */
 static const size_t workspace_bytes[] = {(size_t)256 << 20, (size_t)1 << 30, (size_t)8 << 30};
 enum { WORKSPACES = sizeof workspace_bytes / sizeof *workspace_bytes };
+
+/* What a later engine's time must be below, as a share of the fastest one's before it. */
+static const double faster = 0.98;
 
 /* What CUDNN_STATUS_EXECUTION_FAILED_CUDA_DRIVER is where an engine was compiled and there is no
  * driver to load it. */
@@ -31,97 +34,30 @@ Status device_properties_of_json(const char *json, CudnnBag *bag,
   return cudnn_finalize(*properties, "described properties of a device");
 }
 
-typedef struct Configurations {
-  cudnnBackendDescriptor_t items[CONFIGURATIONS_MOST];
-  int64_t count;
-} Configurations;
+/* One search for an engine. */
+typedef struct Search {
+  const ConvGraph *graph;
+  cudnnBackendDescriptor_t properties;
+  EngineRule rule;
+  EngineTimer timer; /* time NULL: the first that will do is taken */
+} Search;
 
-/* Appends what one mode of the heuristics offers. */
-static Status ask(cudnnBackendHeurMode_t mode, cudnnBackendDescriptor_t graph,
-                  cudnnBackendDescriptor_t properties, CudnnBag *bag, Configurations *offers)
-{
-  cudnnBackendDescriptor_t heuristics;
-  TRY(cudnn_create(bag, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR, &heuristics));
-  TRY(cudnn_set_descriptor(heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph));
-  TRY(cudnn_set(heuristics, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode));
-  TRY(cudnn_set_descriptor(heuristics, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, properties));
-  if (cudnnBackendFinalize(heuristics) != CUDNN_STATUS_SUCCESS) return STATUS_OK; /* no offer */
-
-  int64_t found = 0;
-  TRY(cudnn_status(cudnnBackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS,
-                                            CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &found, NULL),
-                   "count engines"));
-  const int64_t room = CONFIGURATIONS_MOST - offers->count;
-  const int64_t wanted = found < room ? found : room;
-  if (wanted == 0) return STATUS_OK;
-  for (int64_t i = 0; i < wanted; ++i)
-    TRY(cudnn_create(bag, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &offers->items[offers->count + i]));
-  TRY(cudnn_status(cudnnBackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS,
-                                            CUDNN_TYPE_BACKEND_DESCRIPTOR, wanted, &found,
-                                            &offers->items[offers->count]),
-                   "list engines"));
-  offers->count += found < wanted ? found : wanted;
-  return STATUS_OK;
-}
-
-typedef struct Notes {
-  bool nondeterministic;
-  bool tensor_cores;
-  bool rounds_inputs;
-  bool rounds_sums;
-  bool transforms; /* Winograd or Fourier: sums of other products than the definition's */
-  bool compiled_at_run_time;
-} Notes;
-
-static Status read_notes(cudnnBackendDescriptor_t configuration, CudnnBag *bag, Notes *notes)
-{
-  cudnnBackendDescriptor_t engine;
-  cudnnBackendNumericalNote_t numerical[NOTES_MOST];
-  cudnnBackendBehaviorNote_t behaviour[NOTES_MOST];
-  int64_t count = 0;
-  TRY(cudnn_create(bag, CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine));
-  TRY(cudnn_status(cudnnBackendGetAttribute(configuration, CUDNN_ATTR_ENGINECFG_ENGINE,
-                                            CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &count, &engine),
-                   "the engine of a configuration"));
-  *notes = (Notes){0};
-  TRY(cudnn_status(cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE,
-                                            CUDNN_TYPE_NUMERICAL_NOTE, NOTES_MOST, &count,
-                                            numerical),
-                   "the numerical notes of an engine"));
-  for (int64_t i = 0; i < count && i < NOTES_MOST; ++i) {
-    notes->nondeterministic |= numerical[i] == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC;
-    notes->tensor_cores |= numerical[i] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
-    notes->rounds_inputs |= numerical[i] == CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS;
-    notes->transforms |=
-        numerical[i] == CUDNN_NUMERICAL_NOTE_WINOGRAD || numerical[i] == CUDNN_NUMERICAL_NOTE_FFT;
-    notes->rounds_sums |= numerical[i] == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION;
-  }
-  TRY(cudnn_status(cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE,
-                                            CUDNN_TYPE_BEHAVIOR_NOTE, NOTES_MOST, &count,
-                                            behaviour),
-                   "the behaviour notes of an engine"));
-  for (int64_t i = 0; i < count && i < NOTES_MOST; ++i)
-    notes->compiled_at_run_time |= behaviour[i] == CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION;
-  return STATUS_OK;
-}
-
-static bool allowed(Notes notes, Element element, EngineRule rule)
+static bool allowed(EngineNotes notes, Element element, EngineRule rule)
 {
   if (notes.nondeterministic || notes.rounds_sums || notes.transforms) return false;
   return element != ELEMENT_F32 || rule.allow_tf32 || !(notes.tensor_cores || notes.rounds_inputs);
 }
 
 /* Makes the plan; loadable says whether it could also be put on a device. */
-static Status make_plan(cudnnBackendDescriptor_t configuration, cudnnBackendDescriptor_t properties,
-                        EngineRule rule, CudnnBag *bag, cudnnBackendDescriptor_t *plan,
-                        bool *loadable)
+static Status make_plan(const Search *search, cudnnBackendDescriptor_t configuration,
+                        ConvEngine *engine)
 {
-  TRY(cudnn_create(bag, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, plan));
-  TRY(cudnn_set_descriptor(*plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, properties));
-  TRY(cudnn_set_descriptor(*plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration));
-  const cudnnStatus_t code = cudnnBackendFinalize(*plan);
-  *loadable = code == CUDNN_STATUS_SUCCESS;
-  if (code == no_driver && rule.accept_without_driver) return STATUS_OK;
+  TRY(cudnn_create(&engine->bag, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR, &engine->plan));
+  TRY(cudnn_set_descriptor(engine->plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, search->properties));
+  TRY(cudnn_set_descriptor(engine->plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration));
+  const cudnnStatus_t code = cudnnBackendFinalize(engine->plan);
+  engine->loadable = code == CUDNN_STATUS_SUCCESS;
+  if (code == no_driver && search->rule.accept_without_driver) return STATUS_OK;
   return cudnn_status(code, "finalize a plan");
 }
 
@@ -138,70 +74,130 @@ static Status read_workspace(ConvEngine *engine)
   return STATUS_OK;
 }
 
-/* Whether this configuration will do; if so, the engine is filled. */
-static bool take(ConvEngine *engine, cudnnBackendDescriptor_t configuration,
-                 cudnnBackendDescriptor_t properties, Element element, EngineRule rule,
-                 size_t workspace_most_bytes)
+/* Fills the engine, if the rule allows this configuration and it can be made. */
+static Status take(const Search *search, cudnnBackendDescriptor_t configuration,
+                   size_t workspace_most_bytes, ConvEngine *engine)
 {
-  Notes notes;
-  if (read_notes(configuration, &engine->bag, &notes) != STATUS_OK) return false;
-  if (!allowed(notes, element, rule)) return false;
-  if (make_plan(configuration, properties, rule, &engine->bag, &engine->plan, &engine->loadable) !=
-      STATUS_OK)
-    return false;
+  EngineNotes notes;
+  TRY(engine_notes_read(configuration, &notes));
+  if (!allowed(notes, search->graph->x.element, search->rule))
+    return status_set(STATUS_UNSUPPORTED, "an engine that the rule does not allow");
+  TRY(make_plan(search, configuration, engine));
   engine->compiled_at_run_time = notes.compiled_at_run_time;
   engine->tensor_cores = notes.tensor_cores;
-  return read_workspace(engine) == STATUS_OK && engine->workspace_bytes <= workspace_most_bytes;
+  TRY(read_workspace(engine));
+  if (engine->workspace_bytes > workspace_most_bytes)
+    return status_set(STATUS_UNSUPPORTED, "an engine with %zu MiB of workspace",
+                      engine->workspace_bytes >> 20);
+  return STATUS_OK;
 }
 
-static bool take_first(ConvEngine *engine, const Configurations *offers,
-                       cudnnBackendDescriptor_t properties, Element element, EngineRule rule,
-                       size_t workspace_most_bytes)
+/* The first offer from at on that will do, or offers->count. */
+static int64_t take_next(const Search *search, const ConvOffers *offers, int64_t at,
+                         size_t workspace_most_bytes, ConvEngine *engine)
 {
-  engine->refused = 0;
-  for (int64_t i = 0; i < offers->count; ++i) {
+  for (; at < offers->count; ++at) {
     const int kept = engine->bag.count;
-    if (take(engine, offers->items[i], properties, element, rule, workspace_most_bytes))
-      return true;
-    ++engine->refused;
+    if (take(search, offers->configurations[at], workspace_most_bytes, engine) == STATUS_OK) break;
     cudnn_bag_shrink(&engine->bag, kept);
   }
-  return false;
+  return at;
 }
 
-static Status fill(ConvEngine *engine, const ConvGraph *graph, cudnnBackendDescriptor_t properties,
-                   EngineRule rule)
+/* The fastest offer, or offers->count if none could be timed. */
+static int64_t find_fastest(const Search *search, const ConvOffers *offers,
+                            size_t workspace_most_bytes, ConvEngine *engine)
 {
-  Configurations offers = {.count = 0};
-  cudnnBackendDescriptor_t operations;
-  TRY(conv_operations_build(graph, &engine->bag, &operations));
-  TRY(ask(CUDNN_HEUR_MODE_A, operations, properties, &engine->bag, &offers));
-  TRY(ask(CUDNN_HEUR_MODE_FALLBACK, operations, properties, &engine->bag, &offers));
+  const int kept = engine->bag.count;
+  int64_t fastest = offers->count;
+  double least_s = 0.0;
+  int64_t at = 0;
+  for (int timed = 0; timed < ENGINES_TIMED; ++timed, ++at) {
+    double seconds = 0.0;
+    at = take_next(search, offers, at, workspace_most_bytes, engine);
+    if (at == offers->count) break;
+    const Status status =
+        search->timer.time(search->timer.context, search->graph, engine, &seconds);
+    cudnn_bag_shrink(&engine->bag, kept);
+    if (status != STATUS_OK || (fastest < offers->count && !(seconds < faster * least_s))) continue;
+    fastest = at;
+    least_s = seconds;
+  }
+  return fastest;
+}
+
+static bool find(const Search *search, const ConvOffers *offers, size_t workspace_most_bytes,
+                 ConvEngine *engine)
+{
+  int64_t at = 0;
+  if (search->timer.time != NULL) at = find_fastest(search, offers, workspace_most_bytes, engine);
+  engine->refused = (int)take_next(search, offers, at, workspace_most_bytes, engine);
+  if (engine->refused == offers->count) return false;
+  engine->named =
+      plan_choice_read(offers->configurations[engine->refused], &engine->choice) == STATUS_OK;
+  return true;
+}
+
+static Status fill(const Search *search, ConvEngine *engine)
+{
+  ConvOffers offers;
+  TRY(conv_offers_ask(search->graph, search->properties, &engine->bag, &offers));
   engine->offered = (int)offers.count;
   for (int i = 0; i < WORKSPACES; ++i)
-    if (take_first(engine, &offers, properties, graph->x.element, rule, workspace_bytes[i]))
-      return STATUS_OK;
+    if (find(search, &offers, workspace_bytes[i], engine)) return STATUS_OK;
   char text[160];
   return status_set(STATUS_UNSUPPORTED,
                     "cuDNN %zu has no deterministic engine with at most %zu MiB of workspace for "
                     "%s (it offered %d)",
                     cudnnGetVersion(), workspace_bytes[WORKSPACES - 1] >> 20,
-                    conv_graph_text(graph, text), engine->offered);
+                    conv_graph_text(search->graph, text), engine->offered);
+}
+
+static Status restore(const Search *search, const PlanChoice *choice, ConvEngine *engine)
+{
+  cudnnBackendDescriptor_t operations, configuration;
+  TRY(conv_operations_build(search->graph, &engine->bag, &operations));
+  TRY(plan_choice_configure(choice, operations, search->properties, &engine->bag, &configuration));
+  TRY(take(search, configuration, workspace_bytes[WORKSPACES - 1], engine));
+  engine->choice = *choice;
+  engine->named = true;
+  return STATUS_OK;
+}
+
+/* choice: NULL to search. */
+static Status open_engine(const Search *search, const PlanChoice *choice, ConvEngine **engine)
+{
+  void *memory = NULL;
+  *engine = NULL;
+  TRY(memory_allocate(1, sizeof **engine, "an engine of a convolution", &memory));
+  ConvEngine *opening = memory;
+  const Status status = choice == NULL ? fill(search, opening) : restore(search, choice, opening);
+  if (status == STATUS_OK)
+    *engine = opening;
+  else
+    conv_engine_close(opening);
+  return status;
 }
 
 Status conv_engine_choose(const ConvGraph *graph, cudnnBackendDescriptor_t properties,
                           EngineRule rule, ConvEngine **engine)
 {
-  void *memory = NULL;
-  *engine = NULL;
-  TRY(memory_allocate(1, sizeof **engine, "an engine of a convolution", &memory));
-  ConvEngine *choosing = memory;
-  const Status status = fill(choosing, graph, properties, rule);
-  if (status == STATUS_OK)
-    *engine = choosing;
-  else
-    conv_engine_close(choosing);
-  return status;
+  const Search search = {.graph = graph, .properties = properties, .rule = rule};
+  return open_engine(&search, NULL, engine);
+}
+
+Status conv_engine_choose_fastest(const ConvGraph *graph, cudnnBackendDescriptor_t properties,
+                                  EngineRule rule, EngineTimer timer, ConvEngine **engine)
+{
+  const Search search = {.graph = graph, .properties = properties, .rule = rule, .timer = timer};
+  return open_engine(&search, NULL, engine);
+}
+
+Status conv_engine_restore(const ConvGraph *graph, cudnnBackendDescriptor_t properties,
+                           EngineRule rule, const PlanChoice *choice, ConvEngine **engine)
+{
+  const Search search = {.graph = graph, .properties = properties, .rule = rule};
+  return open_engine(&search, choice, engine);
 }
 
 void conv_engine_close(ConvEngine *engine)

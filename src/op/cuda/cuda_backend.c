@@ -1,5 +1,6 @@
 #include "cuda_device.h"
 #include "cuda_ops.h"
+#include "cudnn_context.h"
 
 /* Tensor cores take float16 from compute capability 7.0 on and bfloat16 from 8.0 on. */
 static Element preferred_element_cuda(const Device *device)
@@ -13,6 +14,7 @@ const Backend quadrat_cuda_backend __attribute__((visibility("default"))) = {
     .name = "cuda",
     .channel_multiple = CUDA_CHANNEL_MULTIPLE,
     .preferred_element = preferred_element_cuda,
+    .autotune = cudnn_context_autotune,
     .conv2d_open = conv2d_open_cuda,
     .conv2d_close = conv2d_close_cuda,
     .conv2d_pack = conv2d_pack_cuda,

@@ -6,6 +6,10 @@
 /* cuDNN on one GPU: its handle on the compute stream, and the engines chosen so far, one per
  * distinct graph. Lives as long as the device; made by the first call. */
 
+/* From now on new graphs get the engine that is fastest here (or not, again). What was chosen
+ * before stays. A failure becomes the device's. */
+void cudnn_context_autotune(Device *device, bool autotune);
+
 /* Chosen once per graph. Errors: STATUS_UNSUPPORTED if there is no engine for it; STATUS_DEVICE,
  * STATUS_NO_MEMORY. */
 Status cudnn_context_engine(Device *device, const ConvGraph *graph, const ConvEngine **engine);

@@ -28,6 +28,10 @@ static void close_engines(void *ops)
   }
 }
 
+void cudnn_context_autotune(Device *device, bool autotune)
+{
+}
+
 Status cudnn_context_engine(Device *device, const ConvGraph *graph, const ConvEngine **engine)
 {
   CudaDevice *cuda = cuda_device_of(device);
