@@ -119,8 +119,7 @@ static const Option options[] = {
      "is fast in it."},
     {"autotune", OPTION_FLAG, FIELD(autotune), "no", NULL, 0, 0, NULL,
      "On a GPU: each convolution gets the fastest of cuDNN's engines by the clock, not the one "
-     "that "
-     "cuDNN's rules name. The first run times them, for some seconds; later ones read what it "
+     "that cuDNN's rules name. The first run times them, for some seconds; later ones read what it "
      "found. Results then depend on these times in their last digits. On a CPU nothing changes."},
     {"threads", OPTION_INT, FIELD(threads), "0", NULL, 0, 1024, NULL,
      "Computing threads of each rank. 0: OMP_NUM_THREADS, or all cores."},

@@ -227,7 +227,9 @@ void plan_cache_enter(PlanCache *cache, double most_s)
 
 void plan_cache_leave(PlanCache *cache)
 {
-  if (cache->lock >= 0) (void)close(cache->lock);
+  if (cache->lock < 0) return;
+  (void)flock(cache->lock, LOCK_UN); /* not by close alone: a forked child has the file, too */
+  (void)close(cache->lock);
   cache->lock = -1;
 }
 
