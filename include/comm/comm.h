@@ -61,5 +61,10 @@ void comm_close(Comm *copy);
  * that sit alike share a line. Warns, with the remedy, where threads outnumber cores or a rank is
  * bound to one core beside idle ones (mpirun -n 1 does that). threads: those this rank will run. */
 Status comm_print_binding(const Comm *comm, const Log *log, int threads, const char *device_name);
+/* Local. What the library says of itself, its first line: "Open MPI v4.1.4, …". */
+enum { COMM_VERSION_BYTES = 160 };
+void comm_mpi_version(char text[COMM_VERSION_BYTES]);
+/* Local. "NCCL 2.28.9", or NULL where the plug-in is not loaded. */
+const char *comm_nccl_version(void);
 /* Local. Cores that this process may run on, counted as the kernel does (hardware threads). */
 int comm_usable_cores(void);

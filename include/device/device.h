@@ -20,6 +20,11 @@ typedef enum DeviceKind { DEVICE_CPU, DEVICE_CUDA } DeviceKind;
  * found, in one sentence. */
 int device_gpu_count(const char **why);
 
+/* What the plug-in computes with: "driver 570.86 for CUDA 12.8, runtime CUDA 12.8"; "" where there is
+ * no plug-in. */
+enum { DEVICE_VERSIONS_BYTES = 128 };
+void device_gpu_versions(char text[DEVICE_VERSIONS_BYTES]);
+
 /* gpu: the index of a GPU, or -1 for the CPU. Errors: STATUS_UNSUPPORTED (no plug-in, no such GPU),
  * STATUS_DEVICE. */
 Status device_open(int gpu, Device **device);

@@ -12,5 +12,7 @@ void geo_stop(void);
 
 /* For doctor and for provenance: "3.6.2". Lives as long as the process. */
 const char *geo_version(void);
+/* Of PROJ, behind GDAL: "9.1.1". */
+void geo_proj_version(char text[32]);
 /* Whether GDAL was built with a format: "COG", "GPKG", "FlatGeobuf". */
 bool geo_has_format(const char *gdal_name);

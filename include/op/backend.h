@@ -35,6 +35,8 @@
  * overwritten. */
 typedef enum Write { WRITE_SET, WRITE_ADD } Write;
 
+enum { BACKEND_LIBRARY_BYTES = 96 };
+
 /* Memory that an opened op wants from the plan. */
 typedef struct OpBytes {
   size_t packed;  /* the backend's own copy of the parameters; kept as long as the op is open */
@@ -65,6 +67,8 @@ typedef struct Backend {
    * what an earlier run found by this. Results then depend on these times in their last digits.
    * Nothing to do on a CPU. */
   void (*autotune)(Device *device, bool autotune);
+  /* What it computes with: "oneDNN 2.7.3, AVX-512 with bfloat16", "cuDNN 9.8.0". */
+  void (*library)(char text[BACKEND_LIBRARY_BYTES]);
 
   /* y = conv(x, w) + bias … */
   Status (*conv2d_open)(Device *device, const Conv2dPlan *plan, Conv2dKernel **kernel,
@@ -265,3 +269,5 @@ typedef struct Backend {
 
 /* The backend of a device. Never NULL for a device that is open. */
 const Backend *backend_of(const Device *device);
+/* That of GPUs, whether there is one or not; NULL without the plug-in. */
+const Backend *backend_of_plugin(void);

@@ -75,6 +75,13 @@ int device_gpu_count(const char **why)
   return count;
 }
 
+void device_gpu_versions(char text[DEVICE_VERSIONS_BYTES])
+{
+  const DeviceDriver *driver = cuda_driver();
+  text[0] = '\0';
+  if (driver != NULL) driver->versions(text);
+}
+
 static Status choose(int gpu, const DeviceDriver **driver)
 {
   *driver = &device_cpu;

@@ -22,6 +22,11 @@ static int gpu_count(const char **why)
   return 0;
 }
 
+static void versions(char text[DEVICE_VERSIONS_BYTES])
+{
+  text[0] = '\0';
+}
+
 static void read_processor(char name[96])
 {
   (void)snprintf(name, 96, "CPU");
@@ -106,6 +111,7 @@ static Status synchronize(void *handle)
 const DeviceDriver device_cpu = {
     .kind = DEVICE_CPU,
     .gpu_count = gpu_count,
+    .versions = versions,
     .open = open_host,
     .close = memory_free,
     .name = host_name,

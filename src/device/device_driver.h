@@ -18,6 +18,8 @@ typedef struct DeviceDriver {
   DeviceKind kind;
   /* why is never NULL here: one sentence, alive as long as the process. */
   int (*gpu_count)(const char **why);
+  /* As device_gpu_versions. */
+  void (*versions)(char text[DEVICE_VERSIONS_BYTES]);
   Status (*open)(int gpu, void **handle);
   void (*close)(void *handle);
   const char *(*name)(const void *handle);

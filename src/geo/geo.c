@@ -1,6 +1,7 @@
 #include "geo/geo.h"
 
 #include <cpl_error.h>
+#include <stdio.h>
 
 #include "gdal_door.h"
 
@@ -21,6 +22,13 @@ void geo_stop(void)
 const char *geo_version(void)
 {
   return GDALVersionInfo("RELEASE_NAME");
+}
+
+void geo_proj_version(char text[32])
+{
+  int major = 0, minor = 0, patch = 0;
+  OSRGetPROJVersion(&major, &minor, &patch);
+  (void)snprintf(text, 32, "%d.%d.%d", major, minor, patch);
 }
 
 bool geo_has_format(const char *gdal_name)

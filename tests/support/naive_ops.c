@@ -1,5 +1,7 @@
 #include "naive_ops.h"
 
+#include <stdio.h>
+
 #include "naive_parts.h"
 
 static Element naive_preferred_element(const Device *device)
@@ -11,11 +13,17 @@ static void naive_autotune(Device *device, bool autotune)
 {
 }
 
+static void naive_library(char text[BACKEND_LIBRARY_BYTES])
+{
+  (void)snprintf(text, BACKEND_LIBRARY_BYTES, "plain loops");
+}
+
 const Backend naive_backend = {
     .name = "naive",
     .channel_multiple = 1,
     .preferred_element = naive_preferred_element,
     .autotune = naive_autotune,
+    .library = naive_library,
     .conv2d_open = naive_conv2d_open,
     .conv2d_close = naive_conv2d_close,
     .conv2d_pack = naive_conv2d_pack,

@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/memory.h"
@@ -43,6 +44,37 @@ static int gpu_count_cuda(const char **why)
              ? "there is no GPU (or CUDA_VISIBLE_DEVICES hides it)"
              : cudaGetErrorString(code);
   return 0;
+}
+
+/* The release of the kernel's module, "570.86.15 "; "" where the system does not say. */
+static void read_driver_release(char text[32])
+{
+  char line[256];
+  text[0] = '\0';
+  FILE *file = fopen("/proc/driver/nvidia/version", "re");
+  if (file == NULL) return;
+  if (fgets(line, sizeof line, file) != NULL)
+    for (char *rest = NULL, *word = strtok_r(line, " \n", &rest); word != NULL && text[0] == '\0';
+         word = strtok_r(NULL, " \n", &rest))
+      if (word[0] >= '0' && word[0] <= '9' && strchr(word, '.') != NULL)
+        (void)snprintf(text, 32, "%.30s ", word);
+  (void)fclose(file);
+}
+
+static void versions_cuda(char text[DEVICE_VERSIONS_BYTES])
+{
+  int driver = 0;
+  int runtime = 0;
+  char release[32];
+  (void)cudaDriverGetVersion(&driver);
+  (void)cudaRuntimeGetVersion(&runtime);
+  read_driver_release(release);
+  if (driver == 0)
+    (void)snprintf(text, DEVICE_VERSIONS_BYTES, "no driver, runtime CUDA %d.%d", runtime / 1000,
+                   runtime % 1000 / 10);
+  else
+    (void)snprintf(text, DEVICE_VERSIONS_BYTES, "driver %sfor CUDA %d.%d, runtime CUDA %d.%d",
+                   release, driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
 }
 
 static Status fill(CudaDevice *device, int gpu)
@@ -186,6 +218,7 @@ static Status synchronize_cuda(void *handle)
 const DeviceDriver quadrat_cuda_device __attribute__((visibility("default"))) = {
     .kind = DEVICE_CUDA,
     .gpu_count = gpu_count_cuda,
+    .versions = versions_cuda,
     .open = open_cuda,
     .close = close_cuda,
     .name = name_cuda,

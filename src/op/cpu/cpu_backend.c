@@ -10,6 +10,7 @@ const Backend cpu_backend = {
     .channel_multiple = 1,
     .preferred_element = preferred_element_cpu,
     .autotune = autotune_cpu,
+    .library = library_cpu,
     .conv2d_open = conv2d_open_cpu,
     .conv2d_close = conv2d_close_cpu,
     .conv2d_pack = conv2d_pack_cpu,

@@ -7,6 +7,7 @@
 extern const Backend cpu_backend;
 
 Element preferred_element_cpu(const Device *device);
+void library_cpu(char text[BACKEND_LIBRARY_BYTES]);
 
 Status conv2d_open_cpu(Device *device, const Conv2dPlan *plan, Conv2dKernel **kernel,
                        OpBytes *bytes);

@@ -1,6 +1,7 @@
 #include "onednn.h"
 
 #include <omp.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cpu_backend.h"
@@ -27,6 +28,30 @@ Element preferred_element_cpu(const Device *device)
   const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
   return (isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16 ? ELEMENT_BF16
                                                                                 : ELEMENT_F32;
+}
+
+static const char *instructions(void)
+{
+  static const struct {
+    dnnl_cpu_isa_t isa;
+    const char *name;
+  } known[] = {{dnnl_cpu_isa_avx512_core_amx, "AMX"},
+               {dnnl_cpu_isa_avx512_core_bf16, "AVX-512 with bfloat16"},
+               {dnnl_cpu_isa_avx512_core, "AVX-512"},
+               {dnnl_cpu_isa_avx2, "AVX2"},
+               {dnnl_cpu_isa_avx, "AVX"},
+               {dnnl_cpu_isa_sse41, "SSE4.1"}};
+  const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+  for (size_t i = 0; i < sizeof known / sizeof *known; ++i)
+    if ((isa & known[i].isa) == known[i].isa) return known[i].name;
+  return "this processor's plain instructions";
+}
+
+void library_cpu(char text[BACKEND_LIBRARY_BYTES])
+{
+  const dnnl_version_t *version = dnnl_version();
+  (void)snprintf(text, BACKEND_LIBRARY_BYTES, "oneDNN %d.%d.%d, %s", version->major, version->minor,
+                 version->patch, instructions());
 }
 
 Status onednn_open(OneDnn *library)

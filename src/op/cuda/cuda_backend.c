@@ -15,6 +15,7 @@ const Backend quadrat_cuda_backend __attribute__((visibility("default"))) = {
     .channel_multiple = CUDA_CHANNEL_MULTIPLE,
     .preferred_element = preferred_element_cuda,
     .autotune = cudnn_context_autotune,
+    .library = library_cuda,
     .conv2d_open = conv2d_open_cuda,
     .conv2d_close = conv2d_close_cuda,
     .conv2d_pack = conv2d_pack_cuda,

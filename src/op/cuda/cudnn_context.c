@@ -25,6 +25,13 @@ typedef struct CudnnContext {
   Choice *choices;
 } CudnnContext;
 
+void library_cuda(char text[BACKEND_LIBRARY_BYTES])
+{
+  const size_t version = cudnnGetVersion(); /* 91002 for 9.10.2 */
+  (void)snprintf(text, BACKEND_LIBRARY_BYTES, "cuDNN %zu.%zu.%zu", version / 10000,
+                 version / 100 % 100, version % 100);
+}
+
 static void close_context(void *ops)
 {
   CudnnContext *context = ops;

@@ -35,6 +35,8 @@ const char *cudaGetErrorString(cudaError_t code);
 const char *cudaGetErrorName(cudaError_t code);
 cudaError_t cudaGetLastError(void);
 cudaError_t cudaGetDeviceCount(int *count);
+cudaError_t cudaDriverGetVersion(int *version);
+cudaError_t cudaRuntimeGetVersion(int *version);
 cudaError_t cudaSetDevice(int gpu);
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int gpu);
 cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest);

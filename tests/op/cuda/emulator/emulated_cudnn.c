@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -17,6 +18,11 @@ struct ConvEngine {
   ConvGraph graph;
   ConvEngine *next;
 };
+
+void library_cuda(char text[BACKEND_LIBRARY_BYTES])
+{
+  (void)snprintf(text, BACKEND_LIBRARY_BYTES, "emulated cuDNN");
+}
 
 static void close_engines(void *ops)
 {

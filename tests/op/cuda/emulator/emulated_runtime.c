@@ -28,6 +28,18 @@ cudaError_t cudaGetDeviceCount(int *count)
   return cudaSuccess;
 }
 
+cudaError_t cudaDriverGetVersion(int *version)
+{
+  *version = 12080;
+  return cudaSuccess;
+}
+
+cudaError_t cudaRuntimeGetVersion(int *version)
+{
+  *version = 12080;
+  return cudaSuccess;
+}
+
 cudaError_t cudaSetDevice(int gpu)
 {
   return gpu == 0 ? cudaSuccess : cudaErrorNoDevice;
