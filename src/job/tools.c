@@ -1,6 +1,7 @@
 #include "accuracy.h"
 #include "classify.h"
 #include "detect.h"
+#include "doctor.h"
 #include "export.h"
 #include "job/job.h"
 #include "nms.h"
@@ -8,8 +9,8 @@
 
 const Tool *const *job_tools(size_t *count)
 {
-  static const Tool *const tools[] = {&export_tool, &train_tool, &classify_tool,
-                                      &detect_tool, &nms_tool,   &accuracy_tool};
+  static const Tool *const tools[] = {&export_tool, &train_tool,    &classify_tool, &detect_tool,
+                                      &nms_tool,    &accuracy_tool, &doctor_tool};
   *count = sizeof tools / sizeof *tools;
   return tools;
 }

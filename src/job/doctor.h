@@ -1,0 +1,5 @@
+#pragma once
+
+#include "job/job.h"
+
+extern const Tool doctor_tool;
