@@ -102,6 +102,7 @@ static bool is_no_op(size_t at)
 {
   static const size_t others[] = {
       offsetof(Backend, preferred_element),
+      offsetof(Backend, autotune),
       offsetof(Backend, library),
       offsetof(Backend, conv2d_close),
       offsetof(Backend, decoder_conv2d_close),
