@@ -8,6 +8,8 @@
 #include "doctor_parts.h"
 #include "geo/geo.h"
 
+enum { STATUS_BYTES = 1024 };
+
 static Status prepare(const Doctor *doctor)
 {
   if (*doctor->options->json == '\0' || comm_rank(doctor->job->comm) != 0) return STATUS_OK;
@@ -24,33 +26,41 @@ static Status open_devices(Doctor *doctor)
   return device_open(-1, &doctor->cpu);
 }
 
-static Status save(const Doctor *doctor, Status found)
+/* Local. What was found goes into the report even where the examination ended early. */
+static Status save(const Doctor *doctor, Status found, const char *sentence)
 {
   const char *path = doctor->options->json;
   if (comm_rank(doctor->job->comm) != 0 || *path == '\0') return STATUS_OK;
   TRY(document_set_flag(doctor->report, "healthy", found == STATUS_OK));
-  TRY(document_set_text(doctor->report, "finding",
-                        found == STATUS_OK ? "all is well" : status_message()));
+  TRY(document_set_text(doctor->report, "finding", sentence));
   TRY(document_save(doctor->report, DOCUMENT_PRETTY, path));
   printf("\n%s\n", path);
   return STATUS_OK;
 }
 
-/* Collective. What is wrong with a speed is told behind the self-test, which matters more. */
+/* Collective. A speed that cannot be measured is told behind the self-test, which matters more. */
 static Status examine(Doctor *doctor)
 {
-  char sentence[1024];
-  const Comm *comm = doctor->job->comm;
+  char sentence[STATUS_BYTES];
   TRY(doctor_versions(doctor));
-  TRY(comm_agree(comm, open_devices(doctor)));
+  TRY(comm_agree(doctor->job->comm, open_devices(doctor)));
   TRY(doctor_ranks(doctor));
   const Status speeds = doctor_speeds(doctor);
-  (void)snprintf(sentence, sizeof sentence, "%s", status_message());
   if (speeds == STATUS_COMM) return speeds;
-  Status found = doctor_self_test(doctor, backend_of(doctor->cpu));
-  if (found == STATUS_OK && speeds != STATUS_OK) found = status_set(speeds, "%s", sentence);
   (void)snprintf(sentence, sizeof sentence, "%s", status_message());
-  TRY(comm_agree(comm, save(doctor, found)));
+  TRY(doctor_self_test(doctor, backend_of(doctor->cpu)));
+  return speeds == STATUS_OK ? STATUS_OK : status_set(speeds, "%s", sentence);
+}
+
+/* Collective. */
+static Status examine_and_save(Doctor *doctor)
+{
+  char sentence[STATUS_BYTES];
+  const Status found = examine(doctor);
+  if (found == STATUS_COMM) return found;
+  (void)snprintf(sentence, sizeof sentence, "%s",
+                 found == STATUS_OK ? "all is well" : status_message());
+  TRY(comm_agree(doctor->job->comm, save(doctor, found, sentence)));
   return found == STATUS_OK ? STATUS_OK : status_set(found, "%s", sentence);
 }
 
@@ -62,7 +72,7 @@ static Status run(const Job *job, const void *values)
   Status status = document_new_object(&doctor.report);
   if (status == STATUS_OK) status = prepare(&doctor);
   status = comm_agree(job->comm, status);
-  if (status == STATUS_OK) status = examine(&doctor);
+  if (status == STATUS_OK) status = examine_and_save(&doctor);
   (void)fflush(stdout);
   if (doctor.cpu != doctor.device) device_close(doctor.cpu);
   device_close(doctor.device);

@@ -360,6 +360,19 @@ static Status measure(const Doctor *doctor, double *mine, char way[256])
   return measure_ranks(doctor, mine, way);
 }
 
+/* Collective. What was measured before a failure is told, too; found, which all ranks have alike, is
+ * given back with its sentence. */
+static Status tell(const Doctor *doctor, const double *mine, double *all, const char *way,
+                   Status found)
+{
+  char sentence[1024];
+  const Comm *comm = doctor->job->comm;
+  (void)snprintf(sentence, sizeof sentence, "%s", status_message());
+  TRY(comm_gather(comm, mine, SPEED_COUNT * sizeof *mine, all));
+  TRY(comm_agree(comm, comm_rank(comm) == 0 ? report(doctor, all, way) : STATUS_OK));
+  return found == STATUS_OK ? STATUS_OK : status_set(found, "%s", sentence);
+}
+
 Status doctor_speeds(const Doctor *doctor)
 {
   double mine[SPEED_COUNT];
@@ -370,9 +383,8 @@ Status doctor_speeds(const Doctor *doctor)
       comm, memory_allocate((size_t)comm_rank_count(comm), sizeof mine, "speeds of ranks", &all));
   if (status == STATUS_OK) status = measure(doctor, mine, way);
   if (status == STATUS_OK) status = comm_agree(comm, measure_disk(doctor, mine));
-  if (status == STATUS_OK) status = comm_gather(comm, mine, sizeof mine, all);
-  if (status == STATUS_OK)
-    status = comm_agree(comm, comm_rank(comm) == 0 ? report(doctor, all, way) : STATUS_OK);
+  if (all != NULL && status != STATUS_NO_MEMORY && status != STATUS_COMM)
+    status = tell(doctor, mine, all, way, status);
   memory_free(all);
   return status;
 }

@@ -87,6 +87,10 @@ for count in 1 2; do
   fi
 done
 
+# The job file that is shown to users.
+jobs=$(dirname "$(readlink -f "$0")")/../../jobs
+"$quadrat" doctor "$jobs/doctor.ini" --device=cpu --disk_size=1 --json=report.json >out.txt 2>&1 || fail "doctor.ini: $(tail -n 3 out.txt)"
+
 # Without mpirun, and without the disk.
 "$quadrat" doctor --device=cpu --disk_size=0 >alone.txt 2>&1 || fail "alone: $(tail -n 3 alone.txt)"
 grep -q '^disk' alone.txt && fail "the disk was measured unasked"
@@ -115,9 +119,15 @@ fi
 mkdir bare
 cp "$quadrat" bare/quadrat
 for run in "" "ranks 2"; do
-  expect 3 "choose another --folder" $run bare/quadrat doctor --folder=nowhere
   expect 3 "nowhere" $run bare/quadrat doctor --json=nowhere/report.json
-  expect 7 "there is no CUDA plug-in" $run bare/quadrat doctor --device=gpu
+  # What was found before goes into the report, and what does not need the folder is examined all the same.
+  rm -f bad.json
+  expect 3 "choose another --folder" $run bare/quadrat doctor --device=cpu --folder=nowhere --json=bad.json
+  grep -q '"healthy": false' bad.json && grep -q '"checks_failed": 0' bad.json && grep -q memory_copy bad.json ||
+    fail "the report of a bad folder: $(head -c 200 bad.json)"
+  rm -f bad.json
+  expect 7 "there is no CUDA plug-in" $run bare/quadrat doctor --device=gpu --json=bad.json
+  grep -q '"finding": "device=gpu' bad.json || fail "the report without a GPU: $(head -c 200 bad.json)"
   expect 2 "out of range" $run bare/quadrat doctor --disk_size=-1
 done
 
