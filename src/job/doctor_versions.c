@@ -33,6 +33,15 @@ __attribute__((format(printf, 3, 4))) static void add(Facts *facts, const char *
   va_end(arguments);
 }
 
+/* "oneDNN 2.6.3, AVX2": by its first word. */
+static void add_library(Facts *facts, const char *text)
+{
+  char name[16];
+  const size_t length = strcspn(text, " ");
+  (void)snprintf(name, sizeof name, "%.*s", (int)length, text);
+  add(facts, name, "%s", text[length] == ' ' ? text + length + 1 : text);
+}
+
 #if defined(__clang__)
 static const char compiler[] = __VERSION__;
 #else
@@ -53,11 +62,11 @@ static void find_plugin(Facts *facts)
   device_gpu_versions(text);
   if (*text != '\0') add(facts, "CUDA", "%s", text);
   const char *nccl = comm_nccl_version();
-  if (nccl != NULL) add(facts, "NCCL", "%s", nccl);
+  if (nccl != NULL) add_library(facts, nccl);
   if (gpu == NULL) return;
   char library[BACKEND_LIBRARY_BYTES];
   gpu->library(library);
-  add(facts, "GPU's ops", "%s", library);
+  add_library(facts, library);
 }
 
 static void find(const Backend *cpu_ops, Facts *facts)
@@ -76,7 +85,7 @@ static void find(const Backend *cpu_ops, Facts *facts)
   comm_mpi_version(text);
   add(facts, "MPI", "%s", text);
   cpu_ops->library(text);
-  add(facts, "CPU's ops", "%s", text);
+  add_library(facts, text);
   add(facts, "OpenMP", "%d, %d thread%s of %d core%s", _OPENMP, omp_get_max_threads(),
       omp_get_max_threads() == 1 ? "" : "s", comm_usable_cores(),
       comm_usable_cores() == 1 ? "" : "s");

@@ -21,7 +21,7 @@ struct ConvEngine {
 
 void library_cuda(char text[BACKEND_LIBRARY_BYTES])
 {
-  (void)snprintf(text, BACKEND_LIBRARY_BYTES, "emulated cuDNN");
+  (void)snprintf(text, BACKEND_LIBRARY_BYTES, "cuDNN emulated");
 }
 
 static void close_engines(void *ops)
