@@ -20,8 +20,8 @@ typedef enum DeviceKind { DEVICE_CPU, DEVICE_CUDA } DeviceKind;
  * found, in one sentence. */
 int device_gpu_count(const char **why);
 
-/* What the plug-in computes with: "driver 570.86 for CUDA 12.8, runtime CUDA 12.8"; "" where there is
- * no plug-in. */
+/* What the plug-in computes with: "driver 570.86 for CUDA 12.8, runtime CUDA 12.8"; "" where there
+ * is no plug-in. */
 enum { DEVICE_VERSIONS_BYTES = 128 };
 void device_gpu_versions(char text[DEVICE_VERSIONS_BYTES]);
 

@@ -1,5 +1,5 @@
-/* How fast bytes move: in memory, to and from the device, between ranks, to and from the disk. 1 GB/s
- * is 1e9 bytes a second. */
+/* How fast bytes move: in memory, to and from the device, between ranks, to and from the disk. 1
+ * GB/s is 1e9 bytes a second. */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -360,8 +360,8 @@ static Status measure(const Doctor *doctor, double *mine, char way[256])
   return measure_ranks(doctor, mine, way);
 }
 
-/* Collective. What was measured before a failure is told, too; found, which all ranks have alike, is
- * given back with its sentence. */
+/* Collective. What was measured before a failure is told, too; found, which all ranks have alike,
+ * is given back with its sentence. */
 static Status tell(const Doctor *doctor, const double *mine, double *all, const char *way,
                    Status found)
 {

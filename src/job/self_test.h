@@ -9,9 +9,9 @@
 /* The self-test of a backend: every op of its table runs on small made-up numbers, forward and
  * backward, and what comes out is compared.
  *
- * float32 on the CPU is held against known numbers: each output's digest, which plain loops in double
- * precision gave once (self_test_known.c). All else (bfloat16, GPUs) is held against the CPU's
- * float32, number by number; inputs are such that both element types hold them exactly. */
+ * float32 on the CPU is held against known numbers: each output's digest, which plain loops in
+ * double precision gave once (self_test_known.c). All else (bfloat16, GPUs) is held against the
+ * CPU's float32, number by number; inputs are such that both element types hold them exactly. */
 typedef struct SelfTest SelfTest;
 
 enum { SELF_TEST_OPS_MOST = 96, SELF_TEST_WHY_BYTES = 200 };
@@ -23,8 +23,8 @@ const char *self_test_op(int index);
 /* Whether an op's inputs or outputs have an element type; else only float32 is tested. */
 bool self_test_op_has_element(int index);
 
-/* Local. Runs every op; one that fails is kept as such. element: ELEMENT_F32 or ELEMENT_BF16. Errors:
- * STATUS_NO_MEMORY, STATUS_DEVICE, if nothing at all can be tested. */
+/* Local. Runs every op; one that fails is kept as such. element: ELEMENT_F32 or ELEMENT_BF16.
+ * Errors: STATUS_NO_MEMORY, STATUS_DEVICE, if nothing at all can be tested. */
 Status self_test_run(const Backend *ops, Device *device, Element element, SelfTest **test);
 void self_test_close(SelfTest *test); /* accepts NULL */
 
@@ -32,9 +32,8 @@ typedef enum SelfTestOutcome { SELF_TEST_NOT_RUN, SELF_TEST_PASS, SELF_TEST_FAIL
 
 typedef struct SelfTestResult {
   SelfTestOutcome outcome;
-  double
-      difference; /* the largest of an output, as a share of the output's largest value; a NaN where
-                        there is nothing to compare */
+  double difference; /* the largest of an output, as a share of the output's largest value; a NaN
+                        where there is nothing to compare */
   char why[SELF_TEST_WHY_BYTES]; /* of a failure */
 } SelfTestResult;
 

@@ -16,8 +16,8 @@ typedef struct BenchTake {
   const void *bytes;
 } BenchTake;
 
-/* Memory of one case at a time, on the host and on the device. That of the device begins as NaN (all
- * bits 1), so that an op that writes nothing is found. */
+/* Memory of one case at a time, on the host and on the device. That of the device begins as NaN
+ * (all bits 1), so that an op that writes nothing is found. */
 typedef struct Bench {
   const Backend *ops;
   Device *device;
@@ -32,8 +32,8 @@ typedef struct Bench {
   int take_count;
 } Bench;
 
-/* An image on the device. channels counts those that mean something; shape.channels is rounded up to
- * the backend's multiple, and what lies between is 0. */
+/* An image on the device. channels counts those that mean something; shape.channels is rounded up
+ * to the backend's multiple, and what lies between is 0. */
 typedef struct BenchImage {
   Shape shape;
   int32_t channels;
@@ -49,8 +49,8 @@ void bench_end(Bench *bench);
 
 /* Host memory, zeros. */
 void *bench_host(Bench *bench, int64_t count, size_t size);
-/* Made-up numbers: multiples of 1/8 from -1 to 1, whose products and sums are exact; and any from low
- * to high that bfloat16 holds. */
+/* Made-up numbers: multiples of 1/8 from -1 to 1, whose products and sums are exact; and any from
+ * low to high that bfloat16 holds. */
 float *bench_eighths(Bench *bench, int64_t count);
 float *bench_between(Bench *bench, int64_t count, double low, double high);
 /* Classes from 0 to limit - 1. */

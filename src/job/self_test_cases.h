@@ -1,7 +1,7 @@
 #pragma once
 
-/* Private to the self-test: its cases. Each runs the ops of one family and hands in what they wrote.
- * Local. Errors: what an open function refuses, STATUS_NO_MEMORY. */
+/* Private to the self-test: its cases. Each runs the ops of one family and hands in what they
+ * wrote. Local. Errors: what an open function refuses, STATUS_NO_MEMORY. */
 #include "self_test_bench.h"
 
 /* Layers with parameters. */

@@ -1,5 +1,5 @@
-/* What plain loops in double precision (tests/support/naive_*.c) gave for the self-test's cases; made
- * by job_self_test_known, and held by job_self_test_test. */
+/* What plain loops in double precision (tests/support/naive_*.c) gave for the self-test's cases;
+ * made by job_self_test_known, and held by job_self_test_test. */
 #include "self_test.h"
 
 static const SelfTestDigest known[] = {

@@ -1,10 +1,10 @@
-/* Boxes and masks: what stands between a detector's convolutions. Numbers are drawn one statement after
- * another (self_test_layers.c). */
+/* Boxes and masks: what stands between a detector's convolutions. Numbers are drawn one statement
+ * after another (self_test_layers.c). */
 #include "self_test_cases.h"
 
 enum { IMAGES = 2, SIDE_PX = 64, MAPS = 2, RATIOS = 3, OBJECTS = 3 };
 
-/* Two images, of 3 objects and of 1. Masks, if asked for, fill their boxes but for every third pixel. */
+/* Two images, of 3 objects and of 1. Masks fill their boxes but for every third pixel. */
 static const int32_t truth_counts[IMAGES] = {3, 1};
 static const float truth_boxes[IMAGES * OBJECTS * 4] = {
     4, 6, 24, 30, 30, 8, 58, 24, 10, 36, 44, 60, 16, 20, 48, 52, 0, 0, 1, 1, 0, 0, 1, 1};

@@ -1,5 +1,5 @@
-/* Ops pixel by pixel: pooling, moving, losses and predictions of maps, the optimiser. Numbers are drawn
- * one statement after another (self_test_layers.c). */
+/* Ops pixel by pixel: pooling, moving, losses and predictions of maps, the optimiser. Numbers are
+ * drawn one statement after another (self_test_layers.c). */
 #include "self_test_cases.h"
 
 static BenchImage between(Bench *b, int32_t height, int32_t width, int32_t channels, double most)
@@ -8,8 +8,8 @@ static BenchImage between(Bench *b, int32_t height, int32_t width, int32_t chann
   return bench_image(b, 2, height, width, channels, bench_between(b, count, -most, most));
 }
 
-/* Places inside of the image, for the backward pass by itself: the middle of a window of 3 x 3, or what
- * is left of it. */
+/* Places inside of the image, for the backward pass by itself: the middle of a window of 3 x 3, or
+ * what is left of it. */
 static uint8_t *winners(Bench *b, Shape y)
 {
   uint8_t *places = bench_host(b, shape_elements(y), 1);

@@ -7,7 +7,8 @@ static void wrong_add(Device *device, Shape shape, const void *a, const void *b,
   naive_backend.add_forward(device, shape, a, a, y);
 }
 
-/* One run of the self-test on all ranks with the plain loops as the CPU's ops; wrong_rank's are broken
+/* One run of the self-test on all ranks with the plain loops as the CPU's ops; wrong_rank's are
+ * broken
  * (-1: no rank's). */
 typedef struct Trial {
   Status status;

@@ -3,7 +3,8 @@
 #include "self_test.h"
 #include "support/naive_ops.h"
 
-/* Prints the rows of src/job/self_test_known.c, from the plain loops. To be run when a case changes. */
+/* Prints the rows of src/job/self_test_known.c, from the plain loops. To be run when a case
+ * changes. */
 int main(void)
 {
   Device *cpu;
