@@ -98,7 +98,7 @@ static Status test_here(const Doctor *doctor, const Backend *cpu_ops, Findings *
 
 /* One line: an op in a check, over the ranks that ran it. */
 typedef struct Line {
-  int ran, failed, first_failed;
+  int ran, refused, failed, first_failed;
   double difference;
 } Line;
 
@@ -107,21 +107,28 @@ static Line line_of(const Findings *all, int ranks, int check, int op)
   Line line = {.first_failed = -1};
   for (int rank = 0; rank < ranks; ++rank) {
     const Finding *f = &all[rank].of[check][op];
-    if (f->outcome == SELF_TEST_NOT_RUN) continue;
+    line.refused += f->outcome == SELF_TEST_REFUSED;
+    if (f->outcome != SELF_TEST_PASS && f->outcome != SELF_TEST_FAIL) continue;
     ++line.ran;
     if (!(f->difference <= line.difference) && !isnan(line.difference))
       line.difference = f->difference;
     if (f->outcome != SELF_TEST_FAIL) continue;
     if (line.failed++ == 0) line.first_failed = rank;
   }
+  if (line.ran == 0) line.difference = NAN;
   return line;
+}
+
+static const char *result_of(const Line *line)
+{
+  if (line->failed > 0) return "FAIL";
+  return line->ran > 0 ? "PASS" : "NONE";
 }
 
 static void print_line(int check, int op, const Line *line)
 {
   printf("%-32s %-6s %-9s %-6s %10.2e %10.2e", self_test_op(op), checks[check].device,
-         element_name(checks[check].element), line->failed == 0 ? "PASS" : "FAIL", line->difference,
-         allowed(check));
+         element_name(checks[check].element), result_of(line), line->difference, allowed(check));
   if (line->failed > 0)
     printf("  on %d of %d ranks, first rank %d", line->failed, line->ran, line->first_failed);
   printf("\n");
@@ -135,10 +142,11 @@ static Status set_line(Document *list, const Findings *all, int ranks, int check
   TRY(document_set_text(one, "op", self_test_op(op)));
   TRY(document_set_text(one, "device", checks[check].device));
   TRY(document_set_text(one, "precision", element_name(checks[check].element)));
-  TRY(document_set_text(one, "result", line->failed == 0 ? "PASS" : "FAIL"));
+  TRY(document_set_text(one, "result", result_of(line)));
   TRY(document_set_real(one, "difference", line->difference));
   TRY(document_set_real(one, "allowed", allowed(check)));
   TRY(document_set_int(one, "ranks", line->ran));
+  TRY(document_set_int(one, "refused_ranks", line->refused));
   TRY(document_set_list(one, "failed_ranks", &failed));
   for (int rank = 0; rank < ranks; ++rank)
     if (all[rank].of[check][op].outcome == SELF_TEST_FAIL) TRY(document_add_int(failed, rank));
@@ -147,7 +155,7 @@ static Status set_line(Document *list, const Findings *all, int ranks, int check
 
 /* What all lines come to. */
 typedef struct Total {
-  int ran, failed;
+  int ran, refused, failed;
   int check, op; /* of the first failure */
 } Total;
 
@@ -162,16 +170,22 @@ static Status report(const Doctor *doctor, const Findings *all)
   for (int check = 0; check < CHECK_COUNT; ++check)
     for (int op = 0; op < self_test_op_count(); ++op) {
       const Line line = line_of(all, ranks, check, op);
-      if (line.ran == 0) continue;
+      if (line.ran + line.refused == 0) continue;
       print_line(check, op, &line);
       TRY(set_line(list, all, ranks, check, op, &line));
-      ++total.ran;
+      total.ran += line.ran > 0;
+      total.refused += line.ran == 0;
       if (line.failed > 0 && total.failed++ == 0) {
         total.check = check;
         total.op = op;
       }
     }
   printf("\nself-test: %d checks, %d failed\n", total.ran, total.failed);
+  if (total.refused > 0)
+    printf(
+        "NONE: %d ops are not offered in bfloat16 by this processor or GPU; precision=auto takes "
+        "float32 there\n",
+        total.refused);
   (void)fflush(stdout);
   TRY(document_set_int(doctor->report, "checks", total.ran));
   TRY(document_set_int(doctor->report, "checks_failed", total.failed));

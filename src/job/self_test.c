@@ -72,6 +72,8 @@ struct SelfTest {
   Output outputs[OUTPUTS_MOST];
   size_t output_count;
   char faults[CASE_COUNT][SELF_TEST_WHY_BYTES]; /* "": it ran */
+  bool refused[CASE_COUNT];                     /* and may be: see SELF_TEST_REFUSED */
+  bool may_refuse;
 };
 
 /* The case of the index-th op, and which of its ops that is. */
@@ -148,6 +150,7 @@ static void run_case(Bench *bench, int index, SelfTest *test)
     status = keep(test, &bench->takes[i]);
   if (status != STATUS_OK)
     (void)snprintf(test->faults[index], SELF_TEST_WHY_BYTES, "%s", status_message());
+  test->refused[index] = bench->refused && test->may_refuse;
   bench_end(bench);
 }
 
@@ -155,6 +158,7 @@ static Status fill(const Backend *ops, Device *device, Element element, SelfTest
 {
   Bench bench;
   test->element = element;
+  test->may_refuse = element != ELEMENT_F32 && ops->preferred_element(device) != element;
   Status status = arena_open(&test->arena);
   if (status != STATUS_OK) return status;
   status = bench_open(ops, device, element, &bench);
@@ -313,6 +317,7 @@ void self_test_judge(const SelfTest *test, const SelfTest *reference, SelfTestRe
       else
         judge_op(test, reference, cases[c].ops[i], result);
       if (test->faults[c][0] != '\0') result->difference = NAN;
+      if (test->refused[c]) result->outcome = SELF_TEST_REFUSED;
     }
 }
 

@@ -28,13 +28,20 @@ bool self_test_op_has_element(int index);
 Status self_test_run(const Backend *ops, Device *device, Element element, SelfTest **test);
 void self_test_close(SelfTest *test); /* accepts NULL */
 
-typedef enum SelfTestOutcome { SELF_TEST_NOT_RUN, SELF_TEST_PASS, SELF_TEST_FAIL } SelfTestOutcome;
+/* Refused: an open function said that the device has no such op in this element type, where that is
+ * not what the device prefers (bfloat16 on most processors); of any other op it is a failure. */
+typedef enum SelfTestOutcome {
+  SELF_TEST_NOT_RUN,
+  SELF_TEST_PASS,
+  SELF_TEST_FAIL,
+  SELF_TEST_REFUSED
+} SelfTestOutcome;
 
 typedef struct SelfTestResult {
   SelfTestOutcome outcome;
   double difference; /* the largest of an output, as a share of the output's largest value; a NaN
                         where there is nothing to compare */
-  char why[SELF_TEST_WHY_BYTES]; /* of a failure */
+  char why[SELF_TEST_WHY_BYTES]; /* of a failure or refusal */
 } SelfTestResult;
 
 /* Local. results: one per op. difference of a digest: that of the sums, over the output's largest

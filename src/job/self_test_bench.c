@@ -42,6 +42,7 @@ Status bench_begin(Bench *bench, int seed)
 {
   bench->random = random_stream(4, (uint64_t)seed);
   bench->take_count = 0;
+  bench->refused = false;
   bench->host_used = bench->device_used = 0;
   memset(bench->host, 0, BENCH_BYTES);
   fill_with_ones(bench, bench->on_device, BENCH_BYTES);
@@ -114,6 +115,12 @@ float *bench_equal(Bench *bench, int64_t count, float value)
   for (int64_t i = 0; i < count; ++i)
     numbers[i] = value;
   return bench_floats(bench, numbers, count);
+}
+
+Status bench_opened(Bench *bench, Status status)
+{
+  bench->refused = status != STATUS_OK;
+  return status;
 }
 
 Status bench_scratch(Bench *bench, size_t bytes, void **scratch)

@@ -30,6 +30,7 @@ typedef struct Bench {
   int scratch_count;
   BenchTake takes[BENCH_TAKES_MOST];
   int take_count;
+  bool refused; /* by an open function */
 } Bench;
 
 /* An image on the device. channels counts those that mean something; shape.channels is rounded up
@@ -65,6 +66,8 @@ static inline float *bench_floats(Bench *bench, const float *from, int64_t count
 }
 /* count times the same number. */
 float *bench_equal(Bench *bench, int64_t count, float value);
+/* Returns what an open function said, and keeps whether it refused. */
+Status bench_opened(Bench *bench, Status status);
 /* What an op asks for, however large, all bits 1; 0 bytes give a valid pointer, too. */
 Status bench_scratch(Bench *bench, size_t bytes, void **scratch);
 

@@ -76,7 +76,7 @@ static Status one_conv2d(Bench *b, Conv2d conv, bool backward, Write write)
   Conv2dKernel *kernel = NULL;
   OpBytes bytes = {0};
   TRY(conv2d_plan(conv, x.shape, b->ops->channel_multiple, backward, backward, &plan));
-  TRY(b->ops->conv2d_open(b->device, &plan, &kernel, &bytes));
+  TRY(bench_opened(b, b->ops->conv2d_open(b->device, &plan, &kernel, &bytes)));
   const Status status = wait(b, run_conv2d(b, kernel, &plan, bytes, x, write));
   b->ops->conv2d_close(kernel);
   return status;
@@ -144,7 +144,7 @@ static Status one_decoder(Bench *b, DecoderConv2d conv, bool backward)
   DecoderConv2dKernel *kernel = NULL;
   OpBytes bytes = {0};
   TRY(decoder_conv2d_plan(conv, a.shape, skip.shape, b->ops->channel_multiple, backward, &plan));
-  TRY(b->ops->decoder_conv2d_open(b->device, &plan, &kernel, &bytes));
+  TRY(bench_opened(b, b->ops->decoder_conv2d_open(b->device, &plan, &kernel, &bytes)));
   const Status status = wait(b, run_decoder(b, kernel, &plan, bytes, a, skip));
   b->ops->decoder_conv2d_close(kernel);
   return status;
@@ -195,7 +195,7 @@ static Status one_transpose(Bench *b, ConvTranspose2d conv, bool backward)
   ConvTranspose2dKernel *kernel = NULL;
   OpBytes bytes = {0};
   TRY(conv_transpose2d_plan(conv, x.shape, b->ops->channel_multiple, backward, &plan));
-  TRY(b->ops->conv_transpose2d_open(b->device, &plan, &kernel, &bytes));
+  TRY(bench_opened(b, b->ops->conv_transpose2d_open(b->device, &plan, &kernel, &bytes)));
   const Status status = wait(b, run_transpose(b, kernel, &plan, bytes, x));
   b->ops->conv_transpose2d_close(kernel);
   return status;
@@ -306,7 +306,7 @@ static Status one_norm(Bench *b, BatchNorm2d norm, bool by_sums)
   BatchNorm2dPlan plan;
   OpBytes bytes = {0};
   TRY(batch_norm2d_plan(norm, n.x.shape, &plan));
-  TRY(b->ops->batch_norm2d_open(b->device, &plan, &n.kernel, &bytes));
+  TRY(bench_opened(b, b->ops->batch_norm2d_open(b->device, &plan, &n.kernel, &bytes)));
   const Status status = wait(b, run_norm(b, norm, bytes, by_sums, &n));
   b->ops->batch_norm2d_close(n.kernel);
   return status;
