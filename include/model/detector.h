@@ -51,6 +51,7 @@ typedef struct DetectorOptions {
   Gradients *gradients;    /* sums of losses over ranks; NULL: one rank */
   Gradients *shared_norm;  /* batch norms over all ranks; NULL: each rank its own */
   int32_t rank_count;
+  const float *loss_scale; /* device memory, for float16 (loss_scale.h); NULL: 1 */
 
   /* inference */
   DetectionLimits limits;

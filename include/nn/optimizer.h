@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "device/device.h"
@@ -17,6 +18,9 @@ typedef struct OptimizerOptions {
   double momentum; /* SGD; AdamW: beta1 */
   double weight_decay;
   double norm_limit; /* gradients are scaled down to it; 0: never */
+  bool
+      loss_scaling; /* for float16, loss_scale.h: gradients come multiplied by optimizer_loss_scale,
+                        and a step in which one of them is not finite is left out */
 } OptimizerOptions;
 
 typedef struct Optimizer Optimizer;
@@ -26,7 +30,7 @@ Status optimizer_open(const ParameterList *parameters, Device *device, Optimizer
 void optimizer_close(Optimizer *optimizer); /* accepts NULL */
 
 /* Device memory, float32; state is one block (SGD) or two (AdamW) of the size of the trained
- * parameters, one behind the other. */
+ * parameters, one behind the other, and behind them the state of loss scaling where there is one. */
 float *optimizer_trained(Optimizer *optimizer);
 float *optimizer_statistics(Optimizer *optimizer);
 float *optimizer_gradients(Optimizer *optimizer);
@@ -36,6 +40,9 @@ size_t optimizer_state_count(const Optimizer *optimizer);
 size_t optimizer_bytes(const Optimizer *optimizer);
 
 void optimizer_clear_gradients(Optimizer *optimizer);
+/* What losses are to be multiplied by before the backward pass: one float32 in device memory, or NULL
+ * for 1. */
+const float *optimizer_loss_scale(const Optimizer *optimizer);
 /* One step with the rate of the given step, counted from 0. */
 void optimizer_step(Optimizer *optimizer, int64_t step);
 /* The norm of the last step's gradients before clipping, in device memory (one float32). */

@@ -10,6 +10,7 @@
 #include "op/conv2d.h"
 #include "op/conv_transpose2d.h"
 #include "op/decoder_conv2d.h"
+#include "op/loss_scale.h"
 #include "op/mask_head.h"
 #include "op/max_pool2d.h"
 #include "op/normalize.h"
@@ -61,7 +62,7 @@ typedef struct Backend {
   const char *name;
   int32_t channel_multiple; /* channels in memory are rounded up to it; 1 or 8 */
   /* What activations are best in: bfloat16 where the device multiplies it fast, float16 on GPUs
-   * that only have that (inference), else float32. */
+   * that only have that, else float32. */
   Element (*preferred_element)(const Device *device);
   /* Ops opened from now on time what the device's library offers for them, and take the fastest, or
    * what an earlier run found by this. Results then depend on these times in their last digits.
@@ -174,9 +175,9 @@ typedef struct Backend {
                                  Shape logits_shape, const void *logits, const uint8_t *labels,
                                  float *sums, void *scratch);
   void (*segmentation_loss_backward)(Device *device, SegmentationLoss loss,
-                                     const float *class_weights, const float *sums, float scale,
-                                     Shape logits_shape, const void *logits, const uint8_t *labels,
-                                     void *dlogits);
+                                     const float *class_weights, const float *sums,
+                                     const float *scale, Shape logits_shape, const void *logits,
+                                     const uint8_t *labels, void *dlogits);
 
   /* prediction.h */
   void (*softmax)(Device *device, Shape logits_shape, const void *logits, int32_t class_count,
@@ -202,7 +203,7 @@ typedef struct Backend {
                         const int32_t *matches, const uint8_t *sampled, float *sums, void *scratch);
   void (*rpn_loss_backward)(Device *device, const Rpn *rpn, const RpnMaps *maps, const Truth *truth,
                             const int32_t *matches, const uint8_t *sampled, const float *sums,
-                            float scale, void *const *dlogits, void *const *ddeltas);
+                            const float *scale, void *const *dlogits, void *const *ddeltas);
 
   /* roi_align.h */
   void (*roi_align_forward)(Device *device, const RoiAlign *align, const void *const *maps,
@@ -226,7 +227,7 @@ typedef struct Backend {
                         const int32_t *classes, const float *targets, float *sums, void *scratch);
   void (*box_loss_backward)(Device *device, const BoxHead *head, const void *logits,
                             const void *deltas, const int32_t *classes, const float *targets,
-                            const float *sums, float scale, void *dlogits, void *ddeltas);
+                            const float *sums, const float *scale, void *dlogits, void *ddeltas);
   size_t (*detections_scratch_bytes)(const BoxHead *head, int32_t images);
   void (*detections)(Device *device, const BoxHead *head, const Regions *regions,
                      const void *logits, const void *deltas, DetectionLimits limits,
@@ -244,7 +245,7 @@ typedef struct Backend {
                          float *sums, void *scratch);
   void (*mask_loss_backward)(Device *device, const MaskHead *head, const void *logits,
                              const Regions *positives, const int32_t *classes, const float *targets,
-                             const float *row_count, float scale, void *dlogits);
+                             const float *row_count, const float *scale, void *dlogits);
   void (*mask_select)(Device *device, const MaskHead *head, const void *logits,
                       const Regions *regions, const int32_t *classes, float *masks);
   void (*mask_paste)(Device *device, const Regions *regions, const float *masks, int32_t mask_px,
@@ -261,6 +262,9 @@ typedef struct Backend {
   size_t (*clip_scratch_bytes)(int64_t count);
   void (*clip_scale)(Device *device, int64_t count, const float *g, float norm_limit, float *norm,
                      float *scale, void *scratch);
+  /* loss_scale.h */
+  void (*loss_scale_step)(Device *device, float norm_limit, float *norm, float *scale,
+                          float *state);
   void (*sgd_step)(Device *device, SgdStep step, int64_t count, const float *scale, const float *g,
                    float *w, float *v);
   void (*adamw_step)(Device *device, AdamwStep step, int64_t count, const float *scale,

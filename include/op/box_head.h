@@ -13,7 +13,8 @@
  * sums[3] = rows with class > 0. A class past the last is as -1.
  * Sums of ranks are added before the backward pass.
  *   loss_classifier = sums[0] / sums[2], loss_box_reg = sums[1] / sums[2]; 0 where sums[2] is 0
- * box_loss_backward: writes the gradients of scale times their sum, 0 in all other elements.
+ * box_loss_backward: writes the gradients of scale times their sum, 0 in all other elements. scale: a
+ * number in device memory, or NULL for 1 (loss_scale.h).
  *
  * detections: boxes of all classes but 0 are decoded and clipped to the image, scores are the
  * softmax; per image those with score > score_least and both sides >= least_side_px go through

@@ -17,6 +17,7 @@
  *   loss_mask = sums[0] / sums[1]; 0 where sums[1] is 0
  * mask_loss_backward: writes the gradient of scale times the loss, 0 in all other elements. row_count:
  * sums[1] of all calls and ranks, one number in device memory, known from box_loss_sums beforehand.
+ * scale: another, or NULL for 1 (loss_scale.h).
  *
  * mask_select: sigmoid of each row's class: R x M x M float32, zeros in rows without an image.
  *

@@ -10,9 +10,10 @@
  *           g)^2; w -= rate (m / c1) / (sqrt(v / c2) + eps), c = 1 - beta^step. The state is m, then
  *           v
  *   s       the gradients' scale: what clipping leaves of them; read from device memory so that no
- *           step waits for the host
+ *           step waits for the host. 0: the step is left out, parameters and state stay as they are
  *   clip    s = min(1, norm_limit / (norm + 1e-6)); no limit (0): s = 1; norm = sqrt of the sum of
- *           squares
+ *           squares. Under a limit a norm that is not finite makes s NaN, so that the failure
+ *           is seen
  *   Source  Sutskever et al., 2013 (as PyTorch's SGD); Loshchilov and Hutter, "Decoupled weight
  *           decay", 2019, algorithm 2 */
 typedef struct SgdStep {

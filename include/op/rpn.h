@@ -94,7 +94,8 @@ typedef struct RpnSampling {
  * encoding, sums[2] = sampled anchors. Sums of ranks are added before the backward pass.
  *   loss_objectness = sums[0] / sums[2], loss_rpn_box_reg = sums[1] / sums[2]; 0 where sums[2] is 0
  * rpn_loss_backward: writes the gradients of scale times their sum to all elements of the maps'
- * gradients (0 where nothing was sampled, and in padded channels).
+ * gradients (0 where nothing was sampled, and in padded channels). scale: a number in device memory,
+ * or NULL for 1 (loss_scale.h).
  *   Rounding     sums in float64 or in a fixed order of float32, the same for any thread count */
 enum { RPN_SUMS = 3 };
 

@@ -20,7 +20,8 @@
  *   Sums      [0] sum of w[t] (1 - p[t])^gamma (-log p[t]); [1] sum of w[t]; then I, P, T of each
  *             class. The sums of several ranks are added before the backward pass, so that the loss
  *             does not depend on how many ranks there are
- *   Gradient  dlogits is written (0 at ignored pixels and padded channels), times scale
+ *   Gradient  dlogits is written (0 at ignored pixels and padded channels), times scale: a
+ *             number in device memory, or NULL for 1 (loss_scale.h)
  *   NaN       spreads to the sums, and so to the loss, which the caller checks
  *   Errors    in plan only: STATUS_BAD_SHAPE, STATUS_BAD_OPTION
  *   Source    Lin et al., "Focal loss", 2017, section 3; dice as segmentation_models_pytorch,

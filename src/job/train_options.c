@@ -114,9 +114,11 @@ static const Option options[] = {
      "Everything random follows from it: weights, split, order, augmentation."},
     {"device", OPTION_CHOICE, FIELD(device), "auto", NULL, 0, 0, DEVICE_CHOICES,
      "Where to compute. auto: GPUs if there are any, shared out among the ranks of a node."},
-    {"precision", OPTION_CHOICE, FIELD(precision), "auto", NULL, 0, 0, "auto|float32|bfloat16",
+    {"precision", OPTION_CHOICE, FIELD(precision), "auto", NULL, 0, 0, PRECISION_CHOICES,
      "What activations and products are in; weights stay float32. auto: bfloat16 where the device "
-     "is fast in it."},
+     "is fast in it, float16 on GPUs that have no bfloat16. float16, on GPUs only, scales the loss "
+     "so "
+     "that gradients stay in range, and leaves out steps in which they did not."},
     {"autotune", OPTION_FLAG, FIELD(autotune), "no", NULL, 0, 0, NULL,
      "On a GPU: each convolution gets the fastest of cuDNN's engines by the clock, not the one "
      "that cuDNN's rules name. The first run times them, for some seconds; later ones read what it "

@@ -51,7 +51,8 @@ static OptimizerOptions optimizer_options(const Trainer *t)
                             .schedule = train_schedule(o, t->data),
                             .momentum = o->momentum,
                             .weight_decay = o->weight_decay,
-                            .norm_limit = o->clip_norm};
+                            .norm_limit = o->clip_norm,
+                            .loss_scaling = t->element == ELEMENT_F16};
 }
 
 /* Normalisation: the chips' own statistics. A band without any spread is left at its distance from
@@ -152,7 +153,6 @@ static Status start_weights(Trainer *t)
 static Status open_local(Trainer *t)
 {
   TRY(compute_element(t->device, (PrecisionChoice)t->options->precision, &t->element));
-  if (t->element == ELEMENT_F16) t->element = ELEMENT_F32; /* its gradients would underflow */
   TRY(t->kind->build(t));
   TRY(optimizer_open(t->parameters, t->device, optimizer_options(t), &t->optimizer));
   const ParameterList *list = t->parameters;

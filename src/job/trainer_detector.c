@@ -86,6 +86,7 @@ static DetectorOptions training_options(const Trainer *t, int32_t samples)
   options.rank_count = comm_rank_count(t->job->comm);
   if (options.rank_count > 1) options.gradients = t->gradients;
   if (o->shared_norm) options.shared_norm = t->gradients;
+  options.loss_scale = optimizer_loss_scale(t->optimizer);
   return options;
 }
 

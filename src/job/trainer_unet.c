@@ -158,8 +158,9 @@ static Status learn(Trainer *t, const LoadedBatch *batch)
                                      network_output(u->network, 0), u->feed.labels, t->device_sums,
                                      u->feed.scratch);
   TRY(gradients_sum(t->gradients, t->device_sums, t->sums_count));
-  t->backend->segmentation_loss_backward(t->device, u->loss, u->class_weights, t->device_sums, 1,
-                                         logits, network_output(u->network, 0), u->feed.labels,
+  t->backend->segmentation_loss_backward(t->device, u->loss, u->class_weights, t->device_sums,
+                                         optimizer_loss_scale(t->optimizer), logits,
+                                         network_output(u->network, 0), u->feed.labels,
                                          network_output_gradient(u->network, 0));
   return network_backward(u->network, bucket_ready, t->gradients);
 }

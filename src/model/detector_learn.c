@@ -60,8 +60,8 @@ static Status backward_box_head(Detector *d, Write write, Ready *ready)
   feature_gradients(d, dmaps);
   d->backend->box_loss_backward(d->device, &d->box_head, network_output(head, 0),
                                 network_output(head, 1), b->rois.classes, b->rois.targets,
-                                b->sums + SUMS_BOX, 1, network_output_gradient(head, 0),
-                                network_output_gradient(head, 1));
+                                b->sums + SUMS_BOX, d->options.loss_scale,
+                                network_output_gradient(head, 0), network_output_gradient(head, 1));
   ready->first = d->parts->trained_first[BOX_HEAD];
   TRY(network_backward(head, tell, ready));
   d->backend->roi_align_backward(d->device, &d->box_align, &b->rois.regions, d->box_input,
@@ -91,8 +91,8 @@ static Status learn_masks_of(Detector *d, int32_t first, Write write)
                              classes, b->mask_targets, d->part_sums, d->scratch);
   d->backend->add_forward(d->device, pair, b->sums + SUMS_MASK, d->part_sums, b->sums + SUMS_MASK);
   d->backend->mask_loss_backward(d->device, &d->mask_head_part, network_output(head, 0), &piece,
-                                 classes, b->mask_targets, b->sums + SUM_POSITIVE_ROWS, 1,
-                                 network_output_gradient(head, 0));
+                                 classes, b->mask_targets, b->sums + SUM_POSITIVE_ROWS,
+                                 d->options.loss_scale, network_output_gradient(head, 0));
   TRY(network_backward(head, NULL, NULL));
   d->backend->roi_align_backward(d->device, &d->mask_align, &piece, d->mask_input,
                                  network_input_gradient(head), dmaps, write, d->scratch);
@@ -124,7 +124,7 @@ static void rpn_gradients(Detector *d)
     ddeltas[i] = network_output_gradient(d->networks[TRUNK], mask_rcnn_deltas(i));
   }
   d->backend->rpn_loss_backward(d->device, &d->rpn, &maps, &b->truth, b->matches, b->sampled,
-                                b->sums + SUMS_RPN, 1, dlogits, ddeltas);
+                                b->sums + SUMS_RPN, d->options.loss_scale, dlogits, ddeltas);
 }
 
 static Status sum_over_ranks(Detector *d, float *sums, size_t count)

@@ -6,6 +6,7 @@
 #include "op/backend.h"
 
 enum { NORM_AND_SCALE = 2 }; /* what clipping leaves */
+enum { LOSS_SCALE_FLOATS = 2 };
 
 struct Optimizer {
   Device *device;
@@ -30,9 +31,25 @@ static Status allocate_floats(Device *device, size_t count, const char *what, fl
   return STATUS_OK;
 }
 
-size_t optimizer_state_count(const Optimizer *o)
+/* Without that of loss scaling. */
+static size_t moments_count(const Optimizer *o)
 {
   return (size_t)o->trained_count * (o->options.kind == OPTIMIZER_ADAMW ? 2 : 1);
+}
+
+size_t optimizer_state_count(const Optimizer *o)
+{
+  return moments_count(o) + (o->options.loss_scaling ? LOSS_SCALE_FLOATS : 0);
+}
+
+static float *loss_scale_of(const Optimizer *o)
+{
+  return o->options.loss_scaling ? o->state + moments_count(o) : NULL;
+}
+
+const float *optimizer_loss_scale(const Optimizer *o)
+{
+  return loss_scale_of(o);
 }
 
 static Status fill(Optimizer *o)
@@ -46,6 +63,9 @@ static Status fill(Optimizer *o)
                       &o->scratch));
   device_clear(o->device, o->state, optimizer_state_count(o) * sizeof(float));
   device_clear(o->device, o->norm, floats(NORM_AND_SCALE));
+  const float first_scale = LOSS_SCALE_FIRST;
+  if (o->options.loss_scaling)
+    device_upload(o->device, loss_scale_of(o), &first_scale, sizeof first_scale);
   return device_synchronize(o->device);
 }
 
@@ -146,8 +166,11 @@ static void step_adamw(Optimizer *o, int64_t step, const float *scale)
 void optimizer_step(Optimizer *o, int64_t step)
 {
   float *scale = o->norm + 1;
-  o->backend->clip_scale(o->device, o->trained_count, o->gradients, (float)o->options.norm_limit,
-                         o->norm, scale, o->scratch);
+  const float norm_limit = (float)o->options.norm_limit;
+  o->backend->clip_scale(o->device, o->trained_count, o->gradients, norm_limit, o->norm, scale,
+                         o->scratch);
+  if (o->options.loss_scaling)
+    o->backend->loss_scale_step(o->device, norm_limit, o->norm, scale, loss_scale_of(o));
   if (o->options.kind == OPTIMIZER_SGD)
     step_sgd(o, step, scale);
   else

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "box_element.h"
+#include "loss_scale_element.h"
 #include "softmax_element.h"
 
 /* Losses of the detector's heads for one number, and their slopes by it. A NaN goes through. */

@@ -5,7 +5,7 @@
 #include "op/optimizer_step.h"
 #include "tensor/bf16.h"
 
-/* One step of one parameter; scale is what clipping leaves of the gradients. */
+/* One step of one parameter; scale is what clipping leaves of the gradients, not 0. */
 SHARED_INLINE void sgd_step_element(SgdStep step, float scale, float g, float *w, float *v)
 {
   const float velocity = step.momentum * *v + (scale * g + step.weight_decay * *w);
@@ -29,6 +29,7 @@ SHARED_INLINE void adamw_step_element(AdamwStep step, float scale, float g, floa
 /* What clipping leaves: 1 without a limit. */
 SHARED_INLINE float clip_scale_element(float norm, float norm_limit)
 {
+  if (norm_limit > 0.0F && !isfinite(norm)) return NAN; /* 0 would leave the step out */
   const float scale = norm_limit / (norm + 1e-6F);
   return norm_limit > 0.0F && !(scale >= 1.0F) ? scale : 1.0F;
 }

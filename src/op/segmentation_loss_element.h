@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "loss_scale_element.h"
 #include "op/segmentation_loss.h"
 #include "softmax_element.h"
 #include "tensor/bf16.h"

@@ -162,7 +162,7 @@ static void train(Bench *b)
   network_forward(b->network);
   b->backend->segmentation_loss_sums(b->device, loss, b->class_weights, logits,
                                      network_output(b->network, 0), b->labels, b->sums, b->scratch);
-  b->backend->segmentation_loss_backward(b->device, loss, b->class_weights, b->sums, 1, logits,
+  b->backend->segmentation_loss_backward(b->device, loss, b->class_weights, b->sums, NULL, logits,
                                          network_output(b->network, 0), b->labels,
                                          network_output_gradient(b->network, 0));
   optimizer_clear_gradients(b->optimizer);

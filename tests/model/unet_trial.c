@@ -104,6 +104,6 @@ double unet_trial_loss(UnetTrial *t)
 void unet_trial_loss_backward(UnetTrial *t)
 {
   t->on->ops->segmentation_loss_backward(
-      t->on->device, t->loss, t->class_weights, t->sums, 1.0F, network_output_shape(t->network, 0),
+      t->on->device, t->loss, t->class_weights, t->sums, NULL, network_output_shape(t->network, 0),
       network_output(t->network, 0), t->labels, network_output_gradient(t->network, 0));
 }

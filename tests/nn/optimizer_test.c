@@ -105,6 +105,104 @@ static void a_norm_above_the_limit_is_scaled_down_to_it(void **state)
   }
 }
 
+/* The scale as it is now, and the steps since it changed. */
+static const float *loss_scaling_now(Trial *t)
+{
+  return room_download_floats(t->room, optimizer_loss_scale(t->optimizer), 2);
+}
+
+static void without_loss_scaling_there_is_no_scale(void **state)
+{
+  FOR_EACH_TWIN(on)
+  {
+    Trial t = open_trial(on, plain_sgd(1));
+    assert_null(optimizer_loss_scale(t.optimizer));
+    assert_int_equal(optimizer_state_count(t.optimizer), t.trained_count);
+    close_trial(&t);
+  }
+}
+
+/* A power of two changes no digit. */
+static void gradients_times_the_loss_scale_give_the_same_step(void **state)
+{
+  OptimizerOptions options = plain_sgd(0.5);
+  FOR_EACH_TWIN(on)
+  for (int limited = 0; limited < 2; ++limited) {
+    options.norm_limit = limited == 1 ? 0.5 : 0;
+    options.loss_scaling = false;
+    Trial plain = open_trial(on, options);
+    step(&plain, 0);
+    options.loss_scaling = true;
+    Trial scaled = open_trial(on, options);
+    const float by = loss_scaling_now(&scaled)[0];
+    assert_true(by == 65536.0F);
+    for (int64_t i = 0; i < scaled.trained_count; ++i)
+      scaled.gradients[i] *= by;
+    step(&scaled, 0);
+    const float *expected = trained_now(&plain), *now = trained_now(&scaled);
+    for (int64_t i = 0; i < plain.trained_count; ++i)
+      assert_true(fabsf(now[i] - expected[i]) <= 1e-6F);
+    const float told = *room_download_floats(scaled.room, optimizer_norm(scaled.optimizer), 1);
+    const float expected_norm =
+        *room_download_floats(plain.room, optimizer_norm(plain.optimizer), 1);
+    assert_true(told == expected_norm);
+    assert_true(loss_scaling_now(&scaled)[1] == 1.0F);
+    close_trial(&plain);
+    close_trial(&scaled);
+  }
+}
+
+static void a_step_that_overflows_is_left_out_and_the_next_is_taken(void **state)
+{
+  OptimizerOptions options = plain_sgd(0.5);
+  options.momentum = 0.5;
+  options.loss_scaling = true;
+  FOR_EACH_TWIN(on)
+  {
+    Trial t = open_trial(on, options);
+    const float kept = t.gradients[3];
+    t.gradients[3] = INFINITY;
+    step(&t, 0);
+    const float *now = trained_now(&t);
+    assert_memory_equal(now, t.trained, (size_t)t.trained_count * sizeof *now);
+    assert_true(loss_scaling_now(&t)[0] == 32768.0F);
+    t.gradients[3] = kept;
+    for (int64_t i = 0; i < t.trained_count; ++i)
+      t.gradients[i] *= 32768.0F;
+    step(&t, 1);
+    now = trained_now(&t);
+    for (int64_t i = 0; i < t.trained_count; ++i)
+      assert_float_equal(now[i], t.trained[i] - 0.5F * t.gradients[i] / 32768.0F, 1e-6F);
+    close_trial(&t);
+  }
+}
+
+static void the_loss_scale_is_part_of_the_state_that_is_kept(void **state)
+{
+  OptimizerOptions options = plain_sgd(0.5);
+  options.loss_scaling = true;
+  FOR_EACH_TWIN(on)
+  {
+    Trial t = open_trial(on, options);
+    const size_t count = optimizer_state_count(t.optimizer);
+    assert_int_equal(count, t.trained_count + 2);
+    float *kept = room_numbers(t.room, (int64_t)count);
+    t.gradients[0] = NAN;
+    step(&t, 0);
+    CHECK_OK(optimizer_download(t.optimizer, t.trained, t.statistics, kept));
+    assert_true(kept[count - 2] == 32768.0F && kept[count - 1] == 0.0F);
+    close_trial(&t);
+    Trial again = open_trial(on, options);
+    kept = room_numbers(again.room, (int64_t)count);
+    kept[count - 2] = 32768.0F;
+    kept[count - 1] = 5.0F;
+    CHECK_OK(optimizer_upload(again.optimizer, again.trained, again.statistics, kept));
+    assert_true(loss_scaling_now(&again)[0] == 32768.0F);
+    assert_true(loss_scaling_now(&again)[1] == 5.0F);
+    close_trial(&again);
+  }
+}
+
 /* Two steps of Loshchilov and Hutter's AdamW (2019, algorithm 2), in double precision. */
 static void adamw_keeps_both_moments_and_corrects_their_bias(void **state)
 {
@@ -217,6 +315,10 @@ int main(void)
       cmocka_unit_test(sgd_goes_down_the_gradient_by_the_rate),
       cmocka_unit_test(every_step_has_the_rate_of_its_number),
       cmocka_unit_test(a_norm_above_the_limit_is_scaled_down_to_it),
+      cmocka_unit_test(without_loss_scaling_there_is_no_scale),
+      cmocka_unit_test(gradients_times_the_loss_scale_give_the_same_step),
+      cmocka_unit_test(a_step_that_overflows_is_left_out_and_the_next_is_taken),
+      cmocka_unit_test(the_loss_scale_is_part_of_the_state_that_is_kept),
       cmocka_unit_test(adamw_keeps_both_moments_and_corrects_their_bias),
       cmocka_unit_test(a_training_goes_on_as_if_it_had_not_stopped),
       cmocka_unit_test(the_state_has_one_block_or_two),

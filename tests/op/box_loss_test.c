@@ -68,8 +68,8 @@ static Output run(Room *room, const TestBackend *on, const Input *in)
     const TestImage ddeltas =
         room_image(room, image_shape(rows, 1, 1, 4 * classes, in->element), NULL);
     on->ops->box_loss_backward(on->device, &part->head, part->logits.memory, part->deltas.memory,
-                               part->classes, part->targets, sums, in->scale, dlogits.memory,
-                               ddeltas.memory);
+                               part->classes, part->targets, sums, scale_on(room, in->scale),
+                               dlogits.memory, ddeltas.memory);
     const int64_t first = (int64_t)rank * rows * classes, count = (int64_t)rows * classes;
     memcpy(out.dlogits + first, room_numbers_of(room, dlogits), (size_t)count * sizeof(float));
     memcpy(out.ddeltas + 4 * first, room_numbers_of(room, ddeltas),

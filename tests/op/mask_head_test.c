@@ -199,7 +199,8 @@ static Loss loss_of(Room *room, const TestBackend *on, Shape shape, const float 
   on->ops->mask_loss_sums(on->device, &head, z.memory, &positives, of_rows, wanted, sums,
                           room_device(room, on->ops->mask_loss_scratch_bytes(&head)));
   on->ops->mask_loss_backward(on->device, &head, z.memory, &positives, of_rows, wanted,
-                              room_upload_floats(room, &row_count, 1), scale, dz.memory);
+                              room_upload_floats(room, &row_count, 1), scale_on(room, scale),
+                              dz.memory);
   on->ops->mask_select(on->device, &head, z.memory, &positives, of_rows, selected);
   Loss loss = {.dlogits = room_numbers_of(room, dz),
                .selected = room_download_floats(room, selected, shape_pixels(shape))};

@@ -116,6 +116,85 @@ static void the_norm_of_many_is_exact_and_the_same_each_time(void **state)
   }
 }
 
+static void an_infinite_gradient_is_seen_under_a_limit(void **state)
+{
+  FOR_EACH_BACKEND(on)
+  {
+    Room *room = room_open(on);
+    const float *g = room_upload_floats(room, (float[]){3, -INFINITY}, 2);
+    assert_true(isinf(clip(room, on, g, 2, 2).norm));
+    assert_true(isnan(clip(room, on, g, 2, 2).scale));
+    room_close(room);
+  }
+}
+
+static void a_scale_of_0_leaves_the_step_out(void **state)
+{
+  const SgdStep sgd = {.rate = 0.5F, .momentum = 0.5F, .weight_decay = 0.5F};
+  const AdamwStep adamw = {.rate = 0.5F,
+                           .beta1 = 0.5F,
+                           .beta2 = 0.5F,
+                           .weight_decay = 0.5F,
+                           .correction1 = 1,
+                           .correction2 = 1};
+  const float before[3] = {8, -2, 0.5F}, g[3] = {INFINITY, NAN, 1};
+  FOR_EACH_BACKEND(on)
+  {
+    Room *room = room_open(on);
+    const float *scale = room_upload_floats(room, (float[]){0}, 1);
+    const float *gradients = room_upload_floats(room, g, 3);
+    float *blocks[3];
+    for (int i = 0; i < 3; ++i)
+      blocks[i] = room_upload_floats(room, before, 3);
+    on->ops->sgd_step(on->device, sgd, 3, scale, gradients, blocks[0], blocks[1]);
+    on->ops->adamw_step(on->device, adamw, 3, scale, gradients, blocks[0], blocks[1], blocks[2]);
+    for (int i = 0; i < 3; ++i)
+      expect_floats((Expectation){on, ELEMENT_F32, "left as it was", 0}, 3,
+                    room_download_floats(room, blocks[i], 3), before);
+    room_close(room);
+  }
+}
+
+/* What loss_scale_step makes of norm, scale, and the two numbers of its state. */
+static void expect_scaling(float norm_limit, const float before[3], const float after[4])
+{
+  FOR_EACH_BACKEND(on)
+  {
+    Room *room = room_open(on);
+    float *both = room_upload_floats(room, (float[]){before[0], 1}, 2);
+    float *scaling = room_upload_floats(room, before + 1, 2);
+    on->ops->loss_scale_step(on->device, norm_limit, both, both + 1, scaling);
+    const float *got = room_download_floats(room, both, 2);
+    assert_true(isfinite(after[0]) ? got[0] == after[0] : !isfinite(got[0]));
+    expect_floats((Expectation){on, ELEMENT_F32, "scale", 3e-9}, 1, got + 1, after + 1);
+    expect_floats((Expectation){on, ELEMENT_F32, "state", 0}, 2,
+                  room_download_floats(room, scaling, 2), after + 2);
+    room_close(room);
+  }
+}
+
+static void a_finite_norm_is_divided_by_the_loss_scale(void **state)
+{
+  expect_scaling(0, (float[]){512, 1024, 7}, (float[]){0.5F, 0x1p-10F, 1024, 8});
+  expect_scaling(1, (float[]){512, 1024, 7}, (float[]){0.5F, 0x1p-10F, 1024, 8});
+  expect_scaling(0.25F, (float[]){512, 1024, 7}, (float[]){0.5F, 0x1p-11F, 1024, 8});
+  expect_scaling(0, (float[]){0, 65536, 0}, (float[]){0, 0x1p-16F, 65536, 1});
+}
+
+static void the_loss_scale_doubles_after_2000_steps_up_to_its_most(void **state)
+{
+  expect_scaling(0, (float[]){4, 4, 1998}, (float[]){1, 0.25F, 4, 1999});
+  expect_scaling(0, (float[]){4, 4, 1999}, (float[]){1, 0.25F, 8, 0});
+  expect_scaling(0, (float[]){0x1p24F, 0x1p24F, 1999}, (float[]){1, 0x1p-24F, 0x1p24F, 0});
+}
+
+static void a_norm_that_is_not_finite_halves_the_loss_scale_down_to_1(void **state)
+{
+  expect_scaling(0, (float[]){INFINITY, 1024, 1999}, (float[]){INFINITY, 0, 512, 0});
+  expect_scaling(1, (float[]){NAN, 1024, 5}, (float[]){NAN, 0, 512, 0});
+  expect_scaling(0, (float[]){NAN, 1, 5}, (float[]){NAN, 0, 1, 0});
+}
+
 static float *formula_on(Room *room, const char *name)
 {
   return room_upload_floats(room, room_formula(room, name, PARAMETERS), PARAMETERS);
@@ -208,6 +287,11 @@ int main(void)
       cmocka_unit_test(adamw_moves_by_the_rate_at_first),
       cmocka_unit_test(clipping_leaves_the_limit),
       cmocka_unit_test(a_nan_among_the_gradients_is_seen_in_the_norm),
+      cmocka_unit_test(an_infinite_gradient_is_seen_under_a_limit),
+      cmocka_unit_test(a_scale_of_0_leaves_the_step_out),
+      cmocka_unit_test(a_finite_norm_is_divided_by_the_loss_scale),
+      cmocka_unit_test(the_loss_scale_doubles_after_2000_steps_up_to_its_most),
+      cmocka_unit_test(a_norm_that_is_not_finite_halves_the_loss_scale_down_to_1),
       cmocka_unit_test(the_norm_of_many_is_exact_and_the_same_each_time),
       cmocka_unit_test(sgd_steps_are_those_of_pytorch),
       cmocka_unit_test(adamw_steps_are_those_of_pytorch),

@@ -110,8 +110,8 @@ static void write_gradients(Room *room, const TestBackend *on, const Part *part,
     ddeltas[m] = deltas[m].memory;
   }
   on->ops->rpn_loss_backward(on->device, &part->rpn, &part->maps, &part->truth, part->matches,
-                             part->sampled, room_upload_floats(room, sums, RPN_SUMS), scale,
-                             dlogits, ddeltas);
+                             part->sampled, room_upload_floats(room, sums, RPN_SUMS),
+                             scale_on(room, scale), dlogits, ddeltas);
   int64_t first = 0;
   for (int32_t m = 0; m < part->rpn.map_count; ++m) {
     download_map(room, part, logits[m], m, first, 1, out->dlogits);

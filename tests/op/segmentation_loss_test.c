@@ -46,7 +46,8 @@ static Output run(Room *room, const TestBackend *on, Input in)
   const float *sums = room_upload_floats(room, out.sums, sums_count);
   for (int rank = 0; rank < rank_count; ++rank) {
     const TestImage dlogits = room_image(room, part, NULL);
-    on->ops->segmentation_loss_backward(on->device, in.loss, weights, sums, in.scale, dlogits.shape,
+    on->ops->segmentation_loss_backward(on->device, in.loss, weights, sums,
+                                        scale_on(room, in.scale), dlogits.shape,
                                         logits[rank].memory, labels[rank], dlogits.memory);
     memcpy(out.dlogits + rank * shape_elements(part), room_numbers_of(room, dlogits),
            (size_t)shape_elements(part) * sizeof(float));

@@ -139,6 +139,11 @@ float *room_upload_floats(Room *room, const float *from, int64_t count)
   return room_upload(room, from, (size_t)count * sizeof *from);
 }
 
+const float *scale_on(Room *room, float scale)
+{
+  return scale == 1.0F ? NULL : room_upload_floats(room, &scale, 1);
+}
+
 void *room_download(Room *room, const void *from, size_t bytes)
 {
   void *host = room_host(room, (int64_t)bytes, 1);

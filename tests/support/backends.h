@@ -50,6 +50,8 @@ const char *room_name(Room *room, const char *format, ...) __attribute__((format
 void *room_device(Room *room, size_t bytes);
 void *room_upload(Room *room, const void *from, size_t bytes);
 float *room_upload_floats(Room *room, const float *from, int64_t count);
+/* A scale as the losses' gradients take it: NULL for 1. */
+const float *scale_on(Room *room, float scale);
 void *room_download(Room *room, const void *from, size_t bytes);
 float *room_download_floats(Room *room, const void *from, int64_t count);
 

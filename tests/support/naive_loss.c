@@ -66,9 +66,9 @@ static double slope_by_p(SegmentationLoss loss, const float *class_weights, cons
 }
 
 void naive_segmentation_loss_backward(Device *device, SegmentationLoss loss,
-                                      const float *class_weights, const float *sums, float scale,
-                                      Shape logits_shape, const void *logits, const uint8_t *labels,
-                                      void *dlogits)
+                                      const float *class_weights, const float *sums,
+                                      const float *scale, Shape logits_shape, const void *logits,
+                                      const uint8_t *labels, void *dlogits)
 {
   double p[CLASS_COUNT_MOST];
   for (int64_t pixel = 0; pixel < shape_pixels(logits_shape); ++pixel) {
@@ -82,7 +82,7 @@ void naive_segmentation_loss_backward(Device *device, SegmentationLoss loss,
       const double slope =
           counts ? slope_by_p(loss, class_weights, sums, label, k, p[k]) - mean : 0.0;
       naive_set(dlogits, logits_shape.element, pixel * logits_shape.channels + k,
-                counts ? (double)scale * p[k] * slope : 0.0);
+                counts ? (scale == NULL ? 1.0 : (double)*scale) * p[k] * slope : 0.0);
     }
   }
 }
@@ -137,11 +137,32 @@ void naive_clip_scale(Device *device, int64_t count, const float *g, float norm_
   const double root = sqrt(squares);
   *norm = (float)root;
   *scale = norm_limit > 0.0F ? (float)fmin(1.0, (double)norm_limit / (root + 1e-6)) : 1.0F;
+  if (norm_limit > 0.0F && !isfinite(root)) *scale = NAN;
+}
+
+void naive_loss_scale_step(Device *device, float norm_limit, float *norm, float *scale,
+                           float *state)
+{
+  const double by = (double)state[0];
+  if (isnan(*norm) || isinf(*norm)) {
+    *scale = 0.0F;
+    state[0] = (float)fmax(1.0, by / 2.0);
+    state[1] = 0.0F;
+    return;
+  }
+  const double root = (double)*norm / by;
+  const double clipped = norm_limit > 0.0F ? fmin(1.0, (double)norm_limit / (root + 1e-6)) : 1.0;
+  const bool doubles = state[1] + 1.0F >= 2000.0F;
+  *norm = (float)root;
+  *scale = (float)(clipped / by);
+  state[0] = (float)(doubles ? fmin(16777216.0, 2.0 * by) : by);
+  state[1] = doubles ? 0.0F : state[1] + 1.0F;
 }
 
 void naive_sgd_step(Device *device, SgdStep step, int64_t count, const float *scale, const float *g,
                     float *w, float *v)
 {
+  if (*scale == 0.0F) return;
   for (int64_t i = 0; i < count; ++i) {
     const double velocity = (double)step.momentum * (double)v[i] + (double)*scale * (double)g[i] +
                             (double)step.weight_decay * (double)w[i];
@@ -153,6 +174,7 @@ void naive_sgd_step(Device *device, SgdStep step, int64_t count, const float *sc
 void naive_adamw_step(Device *device, AdamwStep step, int64_t count, const float *scale,
                       const float *g, float *w, float *m, float *v)
 {
+  if (*scale == 0.0F) return;
   for (int64_t i = 0; i < count; ++i) {
     const double gradient = (double)*scale * (double)g[i];
     const double first = (double)step.beta1 * (double)m[i] + (1.0 - (double)step.beta1) * gradient;

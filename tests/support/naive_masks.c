@@ -91,7 +91,7 @@ void naive_mask_loss_sums(Device *device, const MaskHead *head, const void *logi
 
 void naive_mask_loss_backward(Device *device, const MaskHead *head, const void *logits,
                               const Regions *positives, const int32_t *classes,
-                              const float *targets, const float *row_count, float scale,
+                              const float *targets, const float *row_count, const float *scale,
                               void *dlogits)
 {
   const int64_t pixels = (int64_t)head->logits.height * head->logits.width;
@@ -102,7 +102,8 @@ void naive_mask_loss_backward(Device *device, const MaskHead *head, const void *
     const int64_t place = place_of(head, classes, pixel);
     const double p = 1.0 / (1.0 + exp(-naive_get(logits, head->logits.element, place)));
     naive_set(dlogits, head->logits.element, place,
-              (double)scale * (p - (double)targets[pixel]) / ((double)*row_count * (double)pixels));
+              (scale == NULL ? 1.0 : (double)*scale) * (p - (double)targets[pixel]) /
+                  ((double)*row_count * (double)pixels));
   }
 }
 

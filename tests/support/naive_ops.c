@@ -98,6 +98,7 @@ const Backend naive_backend = {
     .resize_boxes = naive_resize_boxes,
     .clip_scratch_bytes = naive_clip_scratch_bytes,
     .clip_scale = naive_clip_scale,
+    .loss_scale_step = naive_loss_scale_step,
     .sgd_step = naive_sgd_step,
     .adamw_step = naive_adamw_step,
 };

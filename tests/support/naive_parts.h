@@ -160,9 +160,9 @@ void naive_segmentation_loss_sums(Device *device, SegmentationLoss loss, const f
                                   Shape logits_shape, const void *logits, const uint8_t *labels,
                                   float *sums, void *scratch);
 void naive_segmentation_loss_backward(Device *device, SegmentationLoss loss,
-                                      const float *class_weights, const float *sums, float scale,
-                                      Shape logits_shape, const void *logits, const uint8_t *labels,
-                                      void *dlogits);
+                                      const float *class_weights, const float *sums,
+                                      const float *scale, Shape logits_shape, const void *logits,
+                                      const uint8_t *labels, void *dlogits);
 void naive_softmax(Device *device, Shape logits_shape, const void *logits, int32_t class_count,
                    float *probabilities);
 void naive_argmax(Device *device, Shape logits_shape, const void *logits, int32_t class_count,
@@ -194,7 +194,7 @@ void naive_mask_loss_sums(Device *device, const MaskHead *head, const void *logi
                           float *sums, void *scratch);
 void naive_mask_loss_backward(Device *device, const MaskHead *head, const void *logits,
                               const Regions *positives, const int32_t *classes,
-                              const float *targets, const float *row_count, float scale,
+                              const float *targets, const float *row_count, const float *scale,
                               void *dlogits);
 void naive_mask_select(Device *device, const MaskHead *head, const void *logits,
                        const Regions *regions, const int32_t *classes, float *masks);
@@ -208,6 +208,8 @@ void naive_resize_boxes(Device *device, int32_t rows, int32_t rows_per_image, co
 size_t naive_clip_scratch_bytes(int64_t count);
 void naive_clip_scale(Device *device, int64_t count, const float *g, float norm_limit, float *norm,
                       float *scale, void *scratch);
+void naive_loss_scale_step(Device *device, float norm_limit, float *norm, float *scale,
+                           float *state);
 void naive_sgd_step(Device *device, SgdStep step, int64_t count, const float *scale, const float *g,
                     float *w, float *v);
 void naive_adamw_step(Device *device, AdamwStep step, int64_t count, const float *scale,
@@ -225,7 +227,7 @@ void naive_rpn_loss_sums(Device *device, const Rpn *rpn, const RpnMaps *maps, co
                          void *scratch);
 void naive_rpn_loss_backward(Device *device, const Rpn *rpn, const RpnMaps *maps,
                              const Truth *truth, const int32_t *matches, const uint8_t *sampled,
-                             const float *sums, float scale, void *const *dlogits,
+                             const float *sums, const float *scale, void *const *dlogits,
                              void *const *ddeltas);
 size_t naive_roi_sample_scratch_bytes(RoiSampling sampling, int32_t proposal_capacity,
                                       int32_t images, int32_t truth_capacity);
@@ -239,4 +241,4 @@ void naive_box_loss_sums(Device *device, const BoxHead *head, const void *logits
                          float *sums, void *scratch);
 void naive_box_loss_backward(Device *device, const BoxHead *head, const void *logits,
                              const void *deltas, const int32_t *classes, const float *targets,
-                             const float *sums, float scale, void *dlogits, void *ddeltas);
+                             const float *sums, const float *scale, void *dlogits, void *ddeltas);

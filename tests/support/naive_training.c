@@ -214,7 +214,7 @@ void naive_rpn_loss_sums(Device *device, const Rpn *rpn, const RpnMaps *maps, co
 
 void naive_rpn_loss_backward(Device *device, const Rpn *rpn, const RpnMaps *maps,
                              const Truth *truth, const int32_t *matches, const uint8_t *sampled,
-                             const float *sums, float scale, void *const *dlogits,
+                             const float *sums, const float *scale, void *const *dlogits,
                              void *const *ddeltas)
 {
   const int64_t anchors = anchors_of(rpn);
@@ -230,7 +230,7 @@ void naive_rpn_loss_backward(Device *device, const Rpn *rpn, const RpnMaps *maps
     for (bool more = true; more; more = visit_next(rpn, &at)) {
       const int32_t match = matches[n * anchors + at.anchor];
       if (!sampled[n * anchors + at.anchor]) continue;
-      const double share = (double)scale / (double)sums[2];
+      const double share = (scale == NULL ? 1.0 : (double)*scale) / (double)sums[2];
       const int64_t pixel = visit_pixel(rpn, n, &at);
       const double p = 1.0 / (1.0 + exp(-anchor_logit(rpn, maps, n, &at)));
       naive_set(dlogits[at.map], rpn->element, pixel * rpn->logit_channels + at.cell,
@@ -371,9 +371,9 @@ void naive_box_loss_sums(Device *device, const BoxHead *head, const void *logits
 
 void naive_box_loss_backward(Device *device, const BoxHead *head, const void *logits,
                              const void *deltas, const int32_t *classes, const float *targets,
-                             const float *sums, float scale, void *dlogits, void *ddeltas)
+                             const float *sums, const float *scale, void *dlogits, void *ddeltas)
 {
-  const double share = (double)scale / (double)sums[2];
+  const double share = (scale == NULL ? 1.0 : (double)*scale) / (double)sums[2];
   for (int64_t row = 0; row < head->logits.images; ++row) {
     for (int32_t c = 0; c < head->logits.channels; ++c) {
       const double slope =

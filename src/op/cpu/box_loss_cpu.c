@@ -76,9 +76,9 @@ static void clear_row(Shape shape, int64_t row, void *memory)
 
 void box_loss_backward_cpu(Device *device, const BoxHead *head, const void *logits,
                            const void *deltas, const int32_t *classes, const float *targets,
-                           const float *sums, float scale, void *dlogits, void *ddeltas)
+                           const float *sums, const float *scale, void *dlogits, void *ddeltas)
 {
-  const float share = mean_scale(scale, sums[2]);
+  const float share = mean_scale(loss_scale_value(scale), sums[2]);
 #pragma omp parallel for schedule(static)
   for (int64_t row = 0; row < head->logits.images; ++row) {
     float z[CLASS_COUNT_MOST], room[4], slopes[4];

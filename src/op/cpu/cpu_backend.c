@@ -85,6 +85,7 @@ const Backend cpu_backend = {
     .resize_boxes = resize_boxes_cpu,
     .clip_scratch_bytes = clip_scratch_bytes_cpu,
     .clip_scale = clip_scale_cpu,
+    .loss_scale_step = loss_scale_step_cpu,
     .sgd_step = sgd_step_cpu,
     .adamw_step = adamw_step_cpu,
 };

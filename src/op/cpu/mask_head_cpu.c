@@ -120,11 +120,11 @@ void mask_loss_sums_cpu(Device *device, const MaskHead *head, const void *logits
 
 void mask_loss_backward_cpu(Device *device, const MaskHead *head, const void *logits,
                             const Regions *positives, const int32_t *classes, const float *targets,
-                            const float *row_count, float scale, void *dlogits)
+                            const float *row_count, const float *scale, void *dlogits)
 {
   const int64_t pixels = mask_pixels(head);
   const int64_t channels = head->logits.channels;
-  const float share = mean_scale(scale, *row_count * (float)pixels);
+  const float share = mean_scale(loss_scale_value(scale), *row_count * (float)pixels);
   const size_t row_bytes = (size_t)(pixels * channels) * element_bytes(head->logits.element);
 #pragma omp parallel for schedule(static)
   for (int32_t row = 0; row < head->logits.images; ++row) {

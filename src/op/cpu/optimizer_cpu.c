@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "cpu_backend.h"
+#include "op/loss_scale_element.h"
 #include "op/optimizer_step_element.h"
 #include "span.h"
 
@@ -52,6 +53,11 @@ void clip_scale_cpu(Device *device, int64_t count, const float *g, float norm_li
   *scale = clip_scale_element(*norm, norm_limit);
 }
 
+void loss_scale_step_cpu(Device *device, float norm_limit, float *norm, float *scale, float *state)
+{
+  loss_scale_step_element(norm_limit, norm, scale, state);
+}
+
 VECTORIZED static void sgd(SgdStep step, float scale, int64_t count, const float *restrict g,
                            float *restrict w, float *restrict v)
 {
@@ -69,6 +75,7 @@ VECTORIZED static void adamw(AdamwStep step, float scale, int64_t count, const f
 void sgd_step_cpu(Device *device, SgdStep step, int64_t count, const float *scale, const float *g,
                   float *w, float *v)
 {
+  if (*scale == 0.0F) return;
 #pragma omp parallel for schedule(static)
   for (int64_t c = 0; c < chunk_count(count); ++c) {
     const int64_t first = c * CHUNK_ELEMENTS;
@@ -79,6 +86,7 @@ void sgd_step_cpu(Device *device, SgdStep step, int64_t count, const float *scal
 void adamw_step_cpu(Device *device, AdamwStep step, int64_t count, const float *scale,
                     const float *g, float *w, float *m, float *v)
 {
+  if (*scale == 0.0F) return;
 #pragma omp parallel for schedule(static)
   for (int64_t c = 0; c < chunk_count(count); ++c) {
     const int64_t first = c * CHUNK_ELEMENTS;

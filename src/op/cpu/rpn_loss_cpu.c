@@ -124,7 +124,7 @@ static void write_image(const RpnLoss *loss, int32_t image, float share, void *c
 
 void rpn_loss_backward_cpu(Device *device, const Rpn *rpn, const RpnMaps *maps, const Truth *truth,
                            const int32_t *matches, const uint8_t *sampled, const float *sums,
-                           float scale, void *const *dlogits, void *const *ddeltas)
+                           const float *scale, void *const *dlogits, void *const *ddeltas)
 {
   const RpnLoss loss = {rpn, maps, truth, matches, sampled, rpn_anchor_count(rpn)};
   for (int32_t map = 0; map < rpn->map_count; ++map) {
@@ -133,5 +133,5 @@ void rpn_loss_backward_cpu(Device *device, const Rpn *rpn, const RpnMaps *maps, 
   }
 #pragma omp parallel for schedule(static)
   for (int32_t n = 0; n < rpn->images; ++n)
-    write_image(&loss, n, mean_scale(scale, sums[2]), dlogits, ddeltas);
+    write_image(&loss, n, mean_scale(loss_scale_value(scale), sums[2]), dlogits, ddeltas);
 }

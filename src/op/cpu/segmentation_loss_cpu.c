@@ -67,10 +67,11 @@ void segmentation_loss_sums_cpu(Device *device, SegmentationLoss loss, const flo
 }
 
 void segmentation_loss_backward_cpu(Device *device, SegmentationLoss loss,
-                                    const float *class_weights, const float *sums, float scale,
-                                    Shape logits_shape, const void *logits, const uint8_t *labels,
-                                    void *dlogits)
+                                    const float *class_weights, const float *sums,
+                                    const float *scale, Shape logits_shape, const void *logits,
+                                    const uint8_t *labels, void *dlogits)
 {
+  const float factor = loss_scale_value(scale);
   const int64_t pixels = shape_pixels(logits_shape);
   const int64_t channels = logits_shape.channels;
   const int64_t span_pixels = SPAN_MOST / channels;
@@ -83,7 +84,7 @@ void segmentation_loss_backward_cpu(Device *device, SegmentationLoss loss,
     for (int64_t p = 0; p < count; ++p) {
       float *z = gradients + p * channels;
       memcpy(z, span + p * channels, (size_t)loss.class_count * sizeof *z);
-      segmentation_gradient_element(loss, class_weights, sums, scale, labels[first + p], z);
+      segmentation_gradient_element(loss, class_weights, sums, factor, labels[first + p], z);
     }
     span_store(logits_shape.element, dlogits, first * channels, count * channels, gradients);
   }

@@ -37,11 +37,11 @@ __global__ void box_loss_sums_kernel(Tiles cut, BoxHead head, const T *logits, c
 
 template <typename T>
 __global__ void box_logits_gradient_kernel(Tiles cut, BoxHead head, const int32_t *classes,
-                                           const float *sums, float scale, const T *logits,
+                                           const float *sums, const float *scale, const T *logits,
                                            T *dlogits)
 {
   __shared__ float z[TILE_FLOATS];
-  const float share = mean_scale(scale, sums[2]);
+  const float share = mean_scale(loss_scale_value(scale), sums[2]);
   const int64_t step = (int64_t)gridDim.x * cut.tile_pixels;
   for (int64_t first = (int64_t)blockIdx.x * cut.tile_pixels; first < cut.pixels; first += step) {
     const int32_t count = tile_count(cut, first);
@@ -63,8 +63,8 @@ __global__ void box_logits_gradient_kernel(Tiles cut, BoxHead head, const int32_
 /* A thread for each box of each row, also of those that only fill up the channels. */
 template <typename T>
 __global__ void box_deltas_gradient_kernel(BoxHead head, const int32_t *classes,
-                                           const float *targets, const float *sums, float scale,
-                                           const T *deltas, T *ddeltas)
+                                           const float *targets, const float *sums,
+                                           const float *scale, const T *deltas, T *ddeltas)
 {
   const int32_t boxes = head.deltas.channels / 4;
   const int64_t i = thread_index();
@@ -75,7 +75,8 @@ __global__ void box_deltas_gradient_kernel(BoxHead head, const int32_t *classes,
   if (of_class > 0 && of_class == (int32_t)(i % boxes) && box_row_counts(&head, of_class)) {
     const T *from = deltas + 4 * i;
     const float own[4] = {widen(from[0]), widen(from[1]), widen(from[2]), widen(from[3])};
-    box_code_slopes(own, box_code_load(targets, row), mean_scale(scale, sums[2]), slopes);
+    box_code_slopes(own, box_code_load(targets, row), mean_scale(loss_scale_value(scale), sums[2]),
+                    slopes);
   }
   for (int32_t k = 0; k < 4; ++k)
     narrow(ddeltas + 4 * i + k, slopes[k]);
@@ -100,7 +101,7 @@ void box_loss_sums_cuda(Device *device, const BoxHead *head, const void *logits,
 
 void box_loss_backward_cuda(Device *device, const BoxHead *head, const void *logits,
                             const void *deltas, const int32_t *classes, const float *targets,
-                            const float *sums, float scale, void *dlogits, void *ddeltas)
+                            const float *sums, const float *scale, void *dlogits, void *ddeltas)
 {
   const Tiles cut = tiles_of(head->logits, head->class_count);
   const int64_t boxes = (int64_t)head->deltas.images * (head->deltas.channels / 4);

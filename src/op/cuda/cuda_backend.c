@@ -90,6 +90,7 @@ const Backend quadrat_cuda_backend __attribute__((visibility("default"))) = {
     .resize_boxes = resize_boxes_cuda,
     .clip_scratch_bytes = clip_scratch_bytes_cuda,
     .clip_scale = clip_scale_cuda,
+    .loss_scale_step = loss_scale_step_cuda,
     .sgd_step = sgd_step_cuda,
     .adamw_step = adamw_step_cuda,
 };

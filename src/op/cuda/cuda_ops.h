@@ -111,9 +111,9 @@ void segmentation_loss_sums_cuda(Device *device, SegmentationLoss loss, const fl
                                  Shape logits_shape, const void *logits, const uint8_t *labels,
                                  float *sums, void *scratch);
 void segmentation_loss_backward_cuda(Device *device, SegmentationLoss loss,
-                                     const float *class_weights, const float *sums, float scale,
-                                     Shape logits_shape, const void *logits, const uint8_t *labels,
-                                     void *dlogits);
+                                     const float *class_weights, const float *sums,
+                                     const float *scale, Shape logits_shape, const void *logits,
+                                     const uint8_t *labels, void *dlogits);
 void softmax_cuda(Device *device, Shape logits_shape, const void *logits, int32_t class_count,
                   float *probabilities);
 void argmax_cuda(Device *device, Shape logits_shape, const void *logits, int32_t class_count,
@@ -141,7 +141,7 @@ void rpn_loss_sums_cuda(Device *device, const Rpn *rpn, const RpnMaps *maps, con
                         const int32_t *matches, const uint8_t *sampled, float *sums, void *scratch);
 void rpn_loss_backward_cuda(Device *device, const Rpn *rpn, const RpnMaps *maps, const Truth *truth,
                             const int32_t *matches, const uint8_t *sampled, const float *sums,
-                            float scale, void *const *dlogits, void *const *ddeltas);
+                            const float *scale, void *const *dlogits, void *const *ddeltas);
 size_t roi_sample_scratch_bytes_cuda(RoiSampling sampling, int32_t proposal_capacity,
                                      int32_t images, int32_t truth_capacity);
 void roi_sample_cuda(Device *device, RoiSampling sampling, SampleKeys keys,
@@ -153,7 +153,7 @@ void box_loss_sums_cuda(Device *device, const BoxHead *head, const void *logits,
                         const int32_t *classes, const float *targets, float *sums, void *scratch);
 void box_loss_backward_cuda(Device *device, const BoxHead *head, const void *logits,
                             const void *deltas, const int32_t *classes, const float *targets,
-                            const float *sums, float scale, void *dlogits, void *ddeltas);
+                            const float *sums, const float *scale, void *dlogits, void *ddeltas);
 size_t detections_scratch_bytes_cuda(const BoxHead *head, int32_t images);
 void detections_cuda(Device *device, const BoxHead *head, const Regions *regions,
                      const void *logits, const void *deltas, DetectionLimits limits,
@@ -169,7 +169,7 @@ void mask_loss_sums_cuda(Device *device, const MaskHead *head, const void *logit
                          float *sums, void *scratch);
 void mask_loss_backward_cuda(Device *device, const MaskHead *head, const void *logits,
                              const Regions *positives, const int32_t *classes, const float *targets,
-                             const float *row_count, float scale, void *dlogits);
+                             const float *row_count, const float *scale, void *dlogits);
 void mask_select_cuda(Device *device, const MaskHead *head, const void *logits,
                       const Regions *regions, const int32_t *classes, float *masks);
 void mask_paste_cuda(Device *device, const Regions *regions, const float *masks, int32_t mask_px,
@@ -181,6 +181,8 @@ void resize_boxes_cuda(Device *device, int32_t rows, int32_t rows_per_image, con
 size_t clip_scratch_bytes_cuda(int64_t count);
 void clip_scale_cuda(Device *device, int64_t count, const float *g, float norm_limit, float *norm,
                      float *scale, void *scratch);
+void loss_scale_step_cuda(Device *device, float norm_limit, float *norm, float *scale,
+                          float *state);
 void sgd_step_cuda(Device *device, SgdStep step, int64_t count, const float *scale, const float *g,
                    float *w, float *v);
 void adamw_step_cuda(Device *device, AdamwStep step, int64_t count, const float *scale,

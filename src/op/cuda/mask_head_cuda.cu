@@ -58,7 +58,7 @@ __global__ void mask_loss_sums_kernel(MaskHead head, const T *logits, Regions po
 template <typename T>
 __global__ void mask_loss_gradient_kernel(MaskHead head, const T *logits, Regions positives,
                                           const int32_t *classes, const float *targets,
-                                          const float *row_count, float scale, T *dlogits)
+                                          const float *row_count, const float *scale, T *dlogits)
 {
   const int64_t index = thread_index();
   const int32_t eighths = head.logits.channels / 8;
@@ -71,8 +71,8 @@ __global__ void mask_loss_gradient_kernel(MaskHead head, const T *logits, Region
   const int32_t own = classes[row] - first;
   if (own >= 0 && own < 8 && mask_row_counts(&head, &positives, classes, row)) {
     const float logit = widen(logits[pixel * head.logits.channels + classes[row]]);
-    const float slope =
-        mean_scale(scale, *row_count * (float)pixels) * bce_logits_slope(logit, targets[pixel]);
+    const float slope = mean_scale(loss_scale_value(scale), *row_count * (float)pixels) *
+                        bce_logits_slope(logit, targets[pixel]);
 #pragma unroll
     for (int k = 0; k < 8; ++k)
       if (k == own) eight.v[k] = slope;
@@ -178,7 +178,7 @@ void mask_loss_sums_cuda(Device *device, const MaskHead *head, const void *logit
 
 void mask_loss_backward_cuda(Device *device, const MaskHead *head, const void *logits,
                              const Regions *positives, const int32_t *classes, const float *targets,
-                             const float *row_count, float scale, void *dlogits)
+                             const float *row_count, const float *scale, void *dlogits)
 {
   const unsigned blocks = blocks_for(shape_elements(head->logits) / 8);
   BY_ELEMENT(head->logits.element, T,

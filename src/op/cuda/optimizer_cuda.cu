@@ -1,5 +1,6 @@
 #include "launch.cuh"
 
+#include "loss_scale_element.h"
 #include "optimizer_step_element.h"
 
 enum { NORM_BLOCKS = 512 };
@@ -36,18 +37,23 @@ __global__ void clip_kernel(const double *partial, float norm_limit, float *norm
   }
 }
 
+__global__ void loss_scale_kernel(float norm_limit, float *norm, float *scale, float *state)
+{
+  loss_scale_step_element(norm_limit, norm, scale, state);
+}
+
 __global__ void sgd_kernel(SgdStep step, int64_t count, const float *scale, const float *g,
                            float *w, float *v)
 {
   const int64_t i = thread_index();
-  if (i < count) sgd_step_element(step, *scale, g[i], w + i, v + i);
+  if (i < count && *scale != 0.0F) sgd_step_element(step, *scale, g[i], w + i, v + i);
 }
 
 __global__ void adamw_kernel(AdamwStep step, int64_t count, const float *scale, const float *g,
                              float *w, float *m, float *v)
 {
   const int64_t i = thread_index();
-  if (i < count) adamw_step_element(step, *scale, g[i], w + i, m + i, v + i);
+  if (i < count && *scale != 0.0F) adamw_step_element(step, *scale, g[i], w + i, m + i, v + i);
 }
 
 size_t clip_scratch_bytes_cuda(int64_t count)
@@ -60,6 +66,11 @@ void clip_scale_cuda(Device *device, int64_t count, const float *g, float norm_l
 {
   LAUNCH(device, squares_kernel, NORM_BLOCKS, THREADS, count, g, (double *)scratch);
   LAUNCH(device, clip_kernel, 1, NORM_BLOCKS, (const double *)scratch, norm_limit, norm, scale);
+}
+
+void loss_scale_step_cuda(Device *device, float norm_limit, float *norm, float *scale, float *state)
+{
+  LAUNCH(device, loss_scale_kernel, 1, 1, norm_limit, norm, scale, state);
 }
 
 void sgd_step_cuda(Device *device, SgdStep step, int64_t count, const float *scale, const float *g,

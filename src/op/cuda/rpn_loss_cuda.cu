@@ -86,12 +86,12 @@ typedef struct RpnGradients {
 template <typename T>
 __global__ void rpn_gradient_kernel(const __grid_constant__ Rpn rpn,
                                     const __grid_constant__ RpnMaps maps, RpnTruth in,
-                                    const float *sums, float scale,
+                                    const float *sums, const float *scale,
                                     const __grid_constant__ RpnGradients gradients)
 {
   const int64_t i = thread_index();
   if (i >= rpn.images * in.anchors || in.sampled[i] == 0) return;
-  const float share = mean_scale(scale, sums[2]);
+  const float share = mean_scale(loss_scale_value(scale), sums[2]);
   const int32_t image = (int32_t)(i / in.anchors);
   const int32_t match = in.matches[i];
   const AnchorPlace place = anchor_place(&rpn, i % in.anchors);
@@ -137,7 +137,7 @@ void rpn_loss_sums_cuda(Device *device, const Rpn *rpn, const RpnMaps *maps, con
 
 void rpn_loss_backward_cuda(Device *device, const Rpn *rpn, const RpnMaps *maps, const Truth *truth,
                             const int32_t *matches, const uint8_t *sampled, const float *sums,
-                            float scale, void *const *dlogits, void *const *ddeltas)
+                            const float *scale, void *const *dlogits, void *const *ddeltas)
 {
   const RpnTruth in = {*truth, matches, sampled, rpn_anchor_count(rpn)};
   const size_t each = element_bytes(rpn->element);

@@ -72,16 +72,17 @@ __global__ void loss_sums_kernel(Tiles cut, SegmentationLoss loss, int32_t lanes
 
 template <typename T>
 __global__ void loss_gradient_kernel(Tiles cut, SegmentationLoss loss, const float *class_weights,
-                                     const float *sums, float scale, const T *logits,
+                                     const float *sums, const float *scale, const T *logits,
                                      const uint8_t *labels, T *dlogits)
 {
   __shared__ float z[TILE_FLOATS];
+  const float factor = loss_scale_value(scale);
   const int64_t step = (int64_t)gridDim.x * cut.tile_pixels;
   for (int64_t first = (int64_t)blockIdx.x * cut.tile_pixels; first < cut.pixels; first += step) {
     const int32_t count = tile_count(cut, first);
     tile_load(cut, first, logits, z);
     if ((int32_t)threadIdx.x < count)
-      segmentation_gradient_element(loss, class_weights, sums, scale, labels[first + threadIdx.x],
+      segmentation_gradient_element(loss, class_weights, sums, factor, labels[first + threadIdx.x],
                                     z + threadIdx.x * cut.stride);
     __syncthreads();
     T *to = dlogits + first * cut.channels;
@@ -117,9 +118,9 @@ void segmentation_loss_sums_cuda(Device *device, SegmentationLoss loss, const fl
 }
 
 void segmentation_loss_backward_cuda(Device *device, SegmentationLoss loss,
-                                     const float *class_weights, const float *sums, float scale,
-                                     Shape logits_shape, const void *logits, const uint8_t *labels,
-                                     void *dlogits)
+                                     const float *class_weights, const float *sums,
+                                     const float *scale, Shape logits_shape, const void *logits,
+                                     const uint8_t *labels, void *dlogits)
 {
   const Tiles cut = tiles_of(logits_shape, loss.class_count);
   BY_ELEMENT(logits_shape.element, T,
