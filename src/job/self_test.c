@@ -52,7 +52,7 @@ static const Case cases[] = {
     {case_mask_paste, false, {"mask_paste"}},
     {case_resize_bilinear, true, {"resize_bilinear"}},
     {case_resize_boxes, false, {"resize_boxes"}},
-    {case_optimizer, false, {"clip_scale", "sgd_step", "adamw_step"}},
+    {case_optimizer, false, {"clip_scale", "sgd_step", "adamw_step", "loss_scale_step"}},
 };
 
 enum { CASE_COUNT = sizeof cases / sizeof *cases };

@@ -125,6 +125,9 @@ static const SelfTestDigest known[] = {
     {"adamw_step", -2.97482057005389, 1.20453954},
     {"adamw_step", 17.7944700225101, 0.939843714},
     {"adamw_step", -29.4561343809509, 0.9919312},
+    {"loss_scale_step", 1.3026367649436, 2},
+    {"loss_scale_step", 0.12372545976195, 0.12499994},
+    {"loss_scale_step", 7.52445681765676, 8},
 };
 
 const SelfTestDigest *self_test_known(size_t *count)

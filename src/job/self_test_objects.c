@@ -174,8 +174,8 @@ Status case_rpn_loss(Bench *b)
     delta_memory[m] = ddeltas[m].memory;
   }
   b->ops->rpn_loss_sums(b->device, &p.rpn, &p.maps, &truth, matches, sampled, sums, scratch);
-  b->ops->rpn_loss_backward(b->device, &p.rpn, &p.maps, &truth, matches, sampled, sums, 64,
-                            logit_memory, delta_memory);
+  b->ops->rpn_loss_backward(b->device, &p.rpn, &p.maps, &truth, matches, sampled, sums,
+                            bench_equal(b, 1, 64), logit_memory, delta_memory);
   bench_take(b, "rpn_loss_sums", ELEMENT_F32, sums, RPN_SUMS);
   for (int m = 0; m < MAPS; ++m) {
     bench_take_image(b, "rpn_loss_backward", dlogits[m]);
@@ -298,7 +298,7 @@ Status case_box_loss(Bench *b)
   b->ops->box_loss_sums(b->device, &h.head, h.logits.memory, h.deltas.memory, of_rows, targets,
                         sums, scratch);
   b->ops->box_loss_backward(b->device, &h.head, h.logits.memory, h.deltas.memory, of_rows, targets,
-                            sums, 64, dlogits.memory, ddeltas.memory);
+                            sums, bench_equal(b, 1, 64), dlogits.memory, ddeltas.memory);
   bench_take(b, "box_loss_sums", ELEMENT_F32, sums, BOX_SUMS);
   bench_take_image(b, "box_loss_backward", dlogits);
   bench_take_image(b, "box_loss_backward", ddeltas);
@@ -384,7 +384,7 @@ Status case_mask_loss(Bench *b)
   b->ops->mask_loss_sums(b->device, &head, logits.memory, &regions, of_rows, targets, sums,
                          scratch);
   b->ops->mask_loss_backward(b->device, &head, logits.memory, &regions, of_rows, targets, row_count,
-                             64, dlogits.memory);
+                             bench_equal(b, 1, 64), dlogits.memory);
   b->ops->mask_select(b->device, &head, logits.memory, &regions, of_rows, masks);
   bench_take(b, "mask_loss_sums", ELEMENT_F32, sums, MASK_SUMS);
   bench_take_image(b, "mask_loss_backward", dlogits);

@@ -175,8 +175,8 @@ Status case_segmentation_loss(Bench *b)
   TRY(bench_scratch(b, b->ops->segmentation_loss_scratch_bytes(loss, logits.shape), &scratch));
   b->ops->segmentation_loss_sums(b->device, loss, weights, logits.shape, logits.memory, truth, sums,
                                  scratch);
-  b->ops->segmentation_loss_backward(b->device, loss, weights, sums, 64, logits.shape,
-                                     logits.memory, truth, dlogits.memory);
+  b->ops->segmentation_loss_backward(b->device, loss, weights, sums, bench_equal(b, 1, 64),
+                                     logits.shape, logits.memory, truth, dlogits.memory);
   bench_take(b, "segmentation_loss_sums", ELEMENT_F32, sums, sums_count);
   bench_take_image(b, "segmentation_loss_backward", dlogits);
   return STATUS_OK;
@@ -250,5 +250,12 @@ Status case_optimizer(Bench *b)
   bench_take(b, "clip_scale", ELEMENT_F32, clipped, 1);
   for (int i = 0; i < 5; ++i)
     bench_take(b, i < 2 ? "sgd_step" : "adamw_step", ELEMENT_F32, blocks[i], COUNT);
+  float *scaled_norm = bench_equal(b, 1, 8);
+  float *scaled_clip = bench_blank(b, 1, sizeof *scaled_clip);
+  float *scaling = bench_floats(b, (float[]){4, LOSS_SCALE_STEPS - 1}, 2);
+  b->ops->loss_scale_step(b->device, 1, scaled_norm, scaled_clip, scaling);
+  bench_take(b, "loss_scale_step", ELEMENT_F32, scaled_norm, 1);
+  bench_take(b, "loss_scale_step", ELEMENT_F32, scaled_clip, 1);
+  bench_take(b, "loss_scale_step", ELEMENT_F32, scaling, 2);
   return STATUS_OK;
 }
