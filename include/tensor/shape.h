@@ -10,7 +10,7 @@
 typedef enum Element {
   ELEMENT_F32,
   ELEMENT_BF16,
-  ELEMENT_F16, /* on GPUs only, for inference on those without bfloat16 */
+  ELEMENT_F16, /* on GPUs only: those without bfloat16 */
   ELEMENT_U8,
   ELEMENT_U16,
   ELEMENT_I16,

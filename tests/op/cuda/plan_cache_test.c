@@ -311,6 +311,11 @@ static void add_sealed(char bytes[65536], const char *text)
   (void)snprintf(bytes + length, 65536 - length, "%016" PRIx64 " %s\n", sum, text);
 }
 
+static void count_one(void *context, const char *key, const PlanChoice *choice)
+{
+  ++*(int *)context;
+}
+
 static void lines_that_are_wrong_under_a_right_checksum_are_passed_over(void **state)
 {
   static const char *const bad[] = {"",           "=",
@@ -344,6 +349,9 @@ static void lines_that_are_wrong_under_a_right_checksum_are_passed_over(void **s
   assert_int_equal(finds(identity, "k", &plain), 0);
   assert_int_equal(finds(identity, "k=k", &plain), 0);
   assert_int_equal(finds(identity, "good", &plain), 1);
+  int count = 0;
+  plan_text_walk(bytes, strlen(bytes), identity, count_one, &count);
+  assert_int_equal(count, 1);
 }
 
 static void what_others_may_have_put_there_is_not_read(void **state)

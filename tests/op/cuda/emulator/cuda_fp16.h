@@ -1,6 +1,6 @@
 #pragma once
 
-/* Compiled, not run: no test of an op uses float16. */
+/* Run by the test of training in float16. */
 typedef struct __half {
   _Float16 value;
 } __half;

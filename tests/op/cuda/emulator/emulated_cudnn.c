@@ -5,6 +5,7 @@
 #include "base/require.h"
 #include "cuda_device.h"
 #include "cudnn_context.h"
+#include "emulated_half.h"
 #include "tensor/bf16.h"
 
 /* cuDNN's part of the plug-in as plain loops over what a graph says: channels last, padded channels
@@ -63,16 +64,20 @@ size_t cudnn_context_workspace_bytes(const ConvEngine *engine)
 
 static double get(const void *values, Element element, int64_t index)
 {
-  return element == ELEMENT_BF16 ? (double)bf16_to_f32(((const uint16_t *)values)[index])
-                                 : (double)((const float *)values)[index];
+  switch (element) {
+  case ELEMENT_BF16: return (double)bf16_to_f32(((const uint16_t *)values)[index]);
+  case ELEMENT_F16: return (double)emulated_half_get((const uint16_t *)values + index);
+  default: return (double)((const float *)values)[index];
+  }
 }
 
 static void set(const void *values, Element element, int64_t index, double value)
 {
-  if (element == ELEMENT_BF16)
-    ((uint16_t *)values)[index] = bf16_from_f32((float)value);
-  else
-    ((float *)values)[index] = (float)value;
+  switch (element) {
+  case ELEMENT_BF16: ((uint16_t *)values)[index] = bf16_from_f32((float)value); break;
+  case ELEMENT_F16: emulated_half_set((uint16_t *)values + index, (float)value); break;
+  default: ((float *)values)[index] = (float)value;
+  }
 }
 
 /* Calls back with the elements of x, w and y of each product. */

@@ -1,4 +1,6 @@
+#include "cuda_fp16.h"
 #include "cuda_runtime_api.h"
+#include "emulated_half.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -151,4 +153,14 @@ double __shfl_down_sync(unsigned mask, double value, unsigned distance)
   const double other = in_warp ? shuffled[thread + distance] : value;
   wait_at(At::shuffle);
   return other;
+}
+
+float emulated_half_get(const void *half)
+{
+  return __half2float(*static_cast<const __half *>(half));
+}
+
+void emulated_half_set(void *half, float value)
+{
+  *static_cast<__half *>(half) = __float2half_rn(value);
 }
