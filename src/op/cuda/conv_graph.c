@@ -17,6 +17,25 @@ Conv2dPlan conv_graph_flat(const Conv2dPlan *plan)
   return flat;
 }
 
+Conv2dPlan conv_graph_joined(const DecoderConv2dPlan *plan)
+{
+  Shape x = plan->y;
+  x.channels = plan->a.channels + plan->skip.channels;
+  x.element = plan->a.element;
+  const Conv2d conv = {.in_channels = x.channels,
+                       .out_channels = plan->conv.out_channels,
+                       .kernel_height = 3,
+                       .kernel_width = 3,
+                       .stride = 1,
+                       .pad = 1,
+                       .dilation = 1,
+                       .groups = 1,
+                       .bias = plan->conv.bias,
+                       .relu = plan->conv.relu};
+  return (Conv2dPlan){
+      .conv = conv, .x = x, .y = plan->y, .backward = plan->backward, .dx = plan->backward};
+}
+
 ConvGraph conv_graph_of(const Conv2dPlan *plan, ConvPass pass)
 {
   const Conv2d conv = plan->conv;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "op/conv2d.h"
+#include "op/decoder_conv2d.h"
 
 /* What cuDNN is asked to compute for a convolution; without a type of cuDNN's. All tensors are
  * channels last; weights are out_channels x kernel_height x kernel_width x in_channels / groups in
@@ -36,6 +37,9 @@ enum { CONV_X = 'x', CONV_W = 'w', CONV_Y = 'y', CONV_BIAS = 'b', CONV_ADD = 'z'
  * numbers of x: in memory both are the same, and the library knows products of matrices best. Any
  * other plan stays as it is. */
 Conv2dPlan conv_graph_flat(const Conv2dPlan *plan);
+
+/* The convolution of the enlarged and joined image, whose padded channels are a's, then skip's. */
+Conv2dPlan conv_graph_joined(const DecoderConv2dPlan *plan);
 
 ConvGraph conv_graph_of(const Conv2dPlan *plan, ConvPass pass);
 bool conv_graph_equal(const ConvGraph *a, const ConvGraph *b);

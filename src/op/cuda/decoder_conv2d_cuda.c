@@ -10,25 +10,6 @@ struct DecoderConv2dKernel {
   size_t joined_bytes;
 };
 
-static Conv2dPlan joined_plan(const DecoderConv2dPlan *plan)
-{
-  Shape x = plan->y;
-  x.channels = plan->a.channels + plan->skip.channels;
-  x.element = plan->a.element;
-  const Conv2d conv = {.in_channels = x.channels,
-                       .out_channels = plan->conv.out_channels,
-                       .kernel_height = 3,
-                       .kernel_width = 3,
-                       .stride = 1,
-                       .pad = 1,
-                       .dilation = 1,
-                       .groups = 1,
-                       .bias = plan->conv.bias,
-                       .relu = plan->conv.relu};
-  return (Conv2dPlan){
-      .conv = conv, .x = x, .y = plan->y, .backward = plan->backward, .dx = plan->backward};
-}
-
 static WeightLayout layout_of(const DecoderConv2dPlan *plan)
 {
   return (WeightLayout){.out_channels = plan->conv.out_channels,
@@ -50,7 +31,7 @@ static Status fill(DecoderConv2dKernel *kernel, Device *device, const DecoderCon
                       "decoder_conv2d: %d and %d channels in memory; on a GPU they are padded to "
                       "multiples of 8",
                       plan->a.channels, plan->skip.channels);
-  const Conv2dPlan joined = joined_plan(plan);
+  const Conv2dPlan joined = conv_graph_joined(plan);
   kernel->plan = *plan;
   kernel->joined_bytes = cuda_aligned(shape_bytes(joined.x));
   TRY(conv_runner_fill(&kernel->runner, device, &joined, layout_of(plan), bytes));

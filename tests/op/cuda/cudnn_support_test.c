@@ -1,11 +1,16 @@
 #include <stdio.h>
 
+#include "base/memory.h"
 #include "conv_engine.h"
+#include "network_graphs.h"
 #include "support/check.h"
-#include "unet_graphs.h"
 
 /* Every graph of a U-Net and of Mask R-CNN has an engine on the GPUs that the program is for. No GPU is needed: each
  * is described to cuDNN by its properties (devices/). */
+
+typedef struct Precision {
+  Element training, inference;
+} Precision;
 
 typedef struct Described {
   CudnnBag bag;
@@ -54,90 +59,111 @@ static void expect_engine(const char *name, const Described *device, const ConvG
              conv_graph_text(graph, text));
 }
 
-static GraphList head_graphs_of(Element training, Element inference)
+static Element element_of(Precision precision, bool training)
 {
-  static const int32_t classes[] = {2, 91};
-  GraphList list = {.count = 0};
-  for (int count = 0; count < 2; ++count) {
-    UnetCase network = {.images = 2,
-                        .size_px = 512,
-                        .classes = classes[count],
-                        .element = training,
-                        .training = true};
-    head_graphs(network, &list);
-    network.element = inference;
-    network.training = false;
-    head_graphs(network, &list);
-  }
-  return list;
+  return training ? precision.training : precision.inference;
 }
 
-static GraphList graphs_of(Element training, Element inference)
+/* Odd numbers of bands and classes, sides that are no power of two, whole and half batches. */
+static void list_unets(Precision precision, GraphList *list)
 {
-  static const int32_t depths[] = {18, 34, 50};
-  static const int32_t bands[] = {3, 4, 13};
-  static const int32_t classes[] = {2, 6};
-  GraphList list = {.count = 0};
-  for (int depth = 0; depth < 3; ++depth)
-    for (int band = 0; band < 3; ++band)
-      for (int count = 0; count < 2; ++count) {
-        UnetCase network = {.depth = depths[depth],
+  static const Encoder encoders[] = {ENCODER_RESNET18, ENCODER_RESNET34, ENCODER_RESNET50,
+                                     ENCODER_RESNET101};
+  static const int32_t bands[] = {3, 4, 8, 13};
+  static const int32_t classes[] = {2, 6, 2, 11};
+  for (int i = 0; i < 4; ++i)
+    for (int training = 0; training < 2; ++training) {
+      const Unet unet = {.encoder = encoders[i], .bands = bands[i], .classes = classes[i]};
+      NetworkCase opened = {.training = training != 0,
+                            .element = element_of(precision, training != 0),
                             .images = 8,
-                            .size_px = 256,
-                            .bands = bands[band],
-                            .classes = classes[count],
-                            .element = training,
-                            .training = true};
-        unet_graphs(network, &list);
-        network.size_px = 512;
-        network.element = inference;
-        network.training = false;
-        unet_graphs(network, &list);
-      }
-  return list;
+                            .height_px = training ? 256 : 512,
+                            .width_px = training ? 256 : 512};
+      unet_graphs(unet, opened, list);
+      opened.images = 3;
+      opened.height_px = 96;
+      opened.width_px = 160;
+      unet_graphs(unet, opened, list);
+    }
 }
 
-static void expect_engines(const char *name, Element training, Element inference)
+static void list_detectors(Precision precision, GraphList *list)
+{
+  static const MaskRcnn models[] = {
+      {.encoder = ENCODER_RESNET18, .bands = 3, .classes = 2, .masks = true, .trained_layers = 5},
+      {.encoder = ENCODER_RESNET50,
+       .bands = 4,
+       .classes = 91,
+       .masks = true,
+       .norm_frozen = true,
+       .trained_layers = 3},
+      {.encoder = ENCODER_RESNET34,
+       .bands = 13,
+       .classes = 7,
+       .masks = false,
+       .trained_layers = 5}};
+  for (size_t i = 0; i < sizeof models / sizeof models[0]; ++i)
+    for (int training = 0; training < 2; ++training) {
+      MaskRcnn model = models[i];
+      model.norm_eps = 1e-5F;
+      NetworkCase opened = {.training = training != 0,
+                            .element = element_of(precision, training != 0),
+                            .images = 2,
+                            .height_px = 512,
+                            .width_px = 512};
+      mask_rcnn_graphs(model, opened, list);
+      opened.images = 1;
+      opened.height_px = 800;
+      opened.width_px = 1344;
+      mask_rcnn_graphs(model, opened, list);
+    }
+}
+
+static void expect_engines(const char *name, Precision precision)
 {
   Described device;
+  GraphList *list;
+  void *memory;
   describe(name, &device);
-  const GraphList heads = head_graphs_of(training, inference);
-  assert_in_range(heads.count, 60, GRAPHS_MOST);
-  for (int i = 0; i < heads.count; ++i)
-    expect_engine(name, &device, &heads.items[i]);
-  const GraphList list = graphs_of(training, inference);
-  assert_in_range(list.count, 100, GRAPHS_MOST);
-  for (int i = 0; i < list.count; ++i)
-    expect_engine(name, &device, &list.items[i]);
+  CHECK_OK(memory_allocate(1, sizeof *list, "graphs", &memory));
+  list = memory;
+  list_unets(precision, list);
+  assert_in_range(list->count, 200, GRAPHS_MOST);
+  const int32_t of_unets = list->count;
+  list_detectors(precision, list);
+  assert_in_range(list->count, of_unets + 200, GRAPHS_MOST);
+  for (int i = 0; i < list->count; ++i)
+    expect_engine(name, &device, &list->items[i]);
+  memory_free(memory);
   cudnn_bag_empty(&device.bag);
 }
 
 static void every_graph_has_an_engine_on_an_h200(void **state)
 {
-  expect_engines("h200", ELEMENT_BF16, ELEMENT_BF16);
-  expect_engines("h200", ELEMENT_F32, ELEMENT_F32);
+  expect_engines("h200", (Precision){ELEMENT_BF16, ELEMENT_BF16});
+  expect_engines("h200", (Precision){ELEMENT_F32, ELEMENT_F32});
 }
 
 static void every_graph_has_an_engine_on_an_h100(void **state)
 {
-  expect_engines("h100", ELEMENT_BF16, ELEMENT_BF16);
+  expect_engines("h100", (Precision){ELEMENT_BF16, ELEMENT_BF16});
 }
 
 static void every_graph_has_an_engine_on_an_a100(void **state)
 {
-  expect_engines("a100", ELEMENT_BF16, ELEMENT_BF16);
-  expect_engines("a100", ELEMENT_F32, ELEMENT_F32);
+  expect_engines("a100", (Precision){ELEMENT_BF16, ELEMENT_BF16});
+  expect_engines("a100", (Precision){ELEMENT_F32, ELEMENT_F32});
 }
 
 static void every_graph_has_an_engine_on_an_l40s(void **state)
 {
-  expect_engines("l40s", ELEMENT_BF16, ELEMENT_BF16);
-  expect_engines("l40s", ELEMENT_F32, ELEMENT_F32);
+  expect_engines("l40s", (Precision){ELEMENT_BF16, ELEMENT_BF16});
+  expect_engines("l40s", (Precision){ELEMENT_F32, ELEMENT_F32});
 }
 
 static void every_graph_has_an_engine_on_a_t4(void **state)
 {
-  expect_engines("t4", ELEMENT_F32, ELEMENT_F16); /* it has no bfloat16 */
+  expect_engines("t4", (Precision){ELEMENT_F32, ELEMENT_F16}); /* it has no bfloat16 */
 }
 
 /* What keeps the tests above from passing on anything. */
@@ -145,7 +171,9 @@ static void a_t4_has_no_engine_for_bfloat16(void **state)
 {
   Described device;
   describe("t4", &device);
-  const GraphList list = graphs_of(ELEMENT_BF16, ELEMENT_BF16);
+  static GraphList list;
+  const Unet unet = {.encoder = ENCODER_RESNET18, .bands = 3, .classes = 2};
+  unet_graphs(unet, (NetworkCase){false, ELEMENT_BF16, 1, 64, 64}, &list);
   ConvEngine *engine = NULL;
   CHECK_FAILS(STATUS_UNSUPPORTED, "no deterministic engine",
               conv_engine_choose(&list.items[0], device.properties, (EngineRule){0}, &engine));
