@@ -1,9 +1,9 @@
 #include "network_graphs.h"
 
 #include "base/require.h"
+#include "conv_transpose2d_element.h"
 #include "model/detector.h"
 #include "nn/network.h"
-#include "op/cpu/cpu_backend.h"
 #include "support/check.h"
 
 enum { CHANNEL_MULTIPLE = 8 };
@@ -12,6 +12,7 @@ static GraphList *noted;
 
 /* --- what the linker puts in the place of the program's own --- */
 
+const Backend *__real_backend_of(const Device *device);
 const Backend *__wrap_backend_of(const Device *device);
 int32_t __wrap_device_known_count(const Device *device, const int32_t *count, int32_t most);
 
@@ -81,7 +82,7 @@ static Status note_batch_norm2d(Device *device, const BatchNorm2dPlan *plan,
 const Backend *__wrap_backend_of(const Device *device)
 {
   static Backend backend;
-  backend = cpu_backend;
+  backend = *__real_backend_of(device);
   backend.channel_multiple = CHANNEL_MULTIPLE;
   backend.conv2d_open = note_conv2d;
   backend.decoder_conv2d_open = note_decoder_conv2d;
