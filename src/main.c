@@ -64,6 +64,7 @@ static Status parse(const Tool *tool, int argument_count, char **arguments, Aren
   const int first = has_file ? 3 : 2;
   TRY(join_command(argument_count, arguments, arena, command));
   TRY(arena_allocate(arena, tool->values_bytes, values));
+  if (tool->read != NULL) return tool->read(argument_count - 2, arguments + 2, arena, *values);
   return options_parse(tool->table, has_file ? arguments[2] : NULL, argument_count - first,
                        arguments + first, arena, *values);
 }

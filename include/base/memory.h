@@ -12,3 +12,12 @@ void memory_free(void *memory); /* accepts NULL */
 
 /* A copy of text; what it returns is freed by memory_free. */
 Status memory_copy_text(const char *text, char **copy);
+
+/* Bytes of this process that are in memory now (VmRSS), and the most that ever were (VmHWM); 0 where
+ * the system does not say. */
+size_t memory_resident_bytes(void);
+size_t memory_peak_bytes(void);
+/* Bytes of the host that this process could still take: what the system calls available, or what
+ * its control group (a container, a job of Slurm) leaves, if that is less; 0 where it is not said.
+ */
+size_t memory_available_bytes(void);

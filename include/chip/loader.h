@@ -44,6 +44,8 @@ typedef struct LoadedBatch {
   const uint8_t *mask_bytes;     /* samples x M: height x width of each mask, 0 or 1 */
 } LoadedBatch;
 
+/* Local. Bytes that a loader of these options takes, its threads' rooms included. */
+size_t loader_bytes(const LoaderOptions *options);
 Status loader_open(LoaderOptions options, Loader **loader);
 /* Waits for the next batch; valid until the call after. Errors: those of reading, named by chip;
  * STATUS_BAD_SHAPE for a chip with more objects or masks than there is room for. */

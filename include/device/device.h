@@ -44,6 +44,23 @@ void device_release(Device *device, void *memory);
 Status device_allocate_host(Device *device, size_t bytes, const char *what, void **memory);
 void device_release_host(Device *device, void *memory);
 
+/* To plan what would not fit: from here on memory is counted and not taken, until the device is
+ * closed. What device_allocate gives is an address that nobody may read or write;
+ * device_allocate_host gives memory that costs nothing until it is touched; copies and clears do
+ * nothing, and no op may be issued. Before the first allocation. */
+void device_count_only(Device *device);
+bool device_counts_only(const Device *device);
+
+/* What is allocated now under one name. */
+typedef struct DeviceCount {
+  const char *what; /* lives as long as the caller's text */
+  bool host;        /* by device_allocate_host */
+  size_t bytes;     /* with what the driver rounds up */
+} DeviceCount;
+
+/* In the order of their first allocation; lives until the next. */
+const DeviceCount *device_counts(const Device *device, int32_t *count);
+
 /* In order with the ops, not waited for: the host's memory must stay as it is until the next
  * device_synchronize. */
 void device_upload(Device *device, void *to, const void *from_host, size_t bytes);

@@ -67,6 +67,10 @@ Status raster_read_reduced(Raster *raster, Window window, RasterThinning thinnin
                            const int32_t *bands, int32_t band_count, int32_t width_px,
                            int32_t height_px, void *pixels, uint8_t *valid);
 
+/* Local. Bytes of the blocks that a window touches, decoded, in all bands that are read with it: what
+ * GDAL's cache would hold of it, were it large enough. */
+int64_t raster_block_bytes(const Raster *raster, Window window);
+
 /* The part of the raster that an extent in its map units covers, cut to the raster.
  * Errors: STATUS_MISMATCH, naming both extents, if that is nothing. */
 Status raster_window_of_extent(const Raster *raster, Extent extent, Window *window);

@@ -15,12 +15,19 @@ typedef struct Job {
   const char *command; /* the command line, for provenance */
 } Job;
 
+struct Plan; /* src/job/plan.h */
+
 /* A tool: its options as data, and one function.
  * Collective. run returns the same status on all ranks. */
 typedef struct Tool {
   const OptionTable *table;
   size_t values_bytes; /* of its struct of options */
   Status (*run)(const Job *job, const void *values);
+  /* Collective. Says what a run would take, of plan's figures; NULL: plan does not take this tool. */
+  Status (*plan)(const Job *job, const void *values, const struct Plan *plan);
+  /* Local. Reads the arguments behind the tool's name, where the table alone does not say how; NULL:
+   * a job file, then options. */
+  Status (*read)(int argument_count, char *const *arguments, Arena *arena, void *values);
 } Tool;
 
 /* All tools in the order of a project's work; count of them. */

@@ -25,6 +25,9 @@ Status checkpoint_allocate(size_t trained_count, size_t statistic_count, size_t 
                            int64_t rank_count, Checkpoint *checkpoint);
 void checkpoint_free(Checkpoint *checkpoint);
 
+/* Bytes of an allocated one, in memory as on disk. */
+size_t checkpoint_bytes(const Checkpoint *checkpoint);
+
 /* identity: what must be the same for a training to be the same; written beside it. Aside and
  * renamed. */
 Status checkpoint_write(const char *path, const char *identity, const Checkpoint *checkpoint);

@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "base/require.h"
 
-enum { RING = 3 };
+enum { RING = 3, THREADS_MOST = 16 };
 
 typedef struct Slot {
   float *images;
@@ -24,7 +24,7 @@ struct Loader {
   Slot slots[RING];
   pthread_mutex_t lock;
   pthread_cond_t changed;
-  pthread_t threads[16];
+  pthread_t threads[THREADS_MOST];
   int32_t thread_count;
   int64_t next_sample; /* to be taken by a thread, over all batches */
   int64_t given;       /* batches given out so far */
@@ -51,19 +51,49 @@ static void bench_free(Bench *bench)
   chip_objects_free(&bench->objects);
 }
 
-static Status bench_fill(const ChipSetInfo *info, Bench *bench)
+/* What is to be allocated: the one list that allocates and that counts. */
+typedef struct Part {
+  void *pointer; /* to the pointer that is to point there */
+  size_t count, size;
+  const char *what;
+} Part;
+
+enum { PARTS_MOST = 9 };
+
+static Status allocate_parts(const Part *parts, int32_t count)
+{
+  for (int32_t i = 0; i < count; ++i) {
+    void *memory;
+    TRY(memory_allocate(parts[i].count, parts[i].size, parts[i].what, &memory));
+    memcpy(parts[i].pointer, &memory, sizeof memory);
+  }
+  return STATUS_OK;
+}
+
+static size_t parts_bytes(const Part *parts, int32_t count)
+{
+  size_t bytes = 0;
+  for (int32_t i = 0; i < count; ++i)
+    bytes += parts[i].count * parts[i].size;
+  return bytes;
+}
+
+static int32_t bench_parts(const ChipSetInfo *info, Bench *bench, Part parts[PARTS_MOST])
 {
   const size_t pixels = (size_t)info->width_px * (size_t)info->height_px;
-  void *memory;
-  TRY(memory_allocate(pixels * (size_t)info->band_count, pixel_bytes(info->pixel), "chip",
-                      &bench->image));
-  TRY(memory_allocate(pixels, 1, "chip", &memory));
-  bench->valid = memory;
-  TRY(memory_allocate(pixels, 1, "chip", &memory));
-  bench->labels = memory;
-  TRY(memory_allocate(pixels, sizeof(uint16_t), "chip", &memory));
-  bench->values = memory;
-  return STATUS_OK;
+  int32_t n = 0;
+  parts[n++] =
+      (Part){&bench->image, pixels * (size_t)info->band_count, pixel_bytes(info->pixel), "chip"};
+  parts[n++] = (Part){&bench->valid, pixels, 1, "chip"};
+  parts[n++] = (Part){&bench->labels, pixels, 1, "chip"};
+  parts[n++] = (Part){&bench->values, pixels, sizeof(uint16_t), "chip"};
+  return n;
+}
+
+static Status bench_fill(const ChipSetInfo *info, Bench *bench)
+{
+  Part parts[PARTS_MOST];
+  return allocate_parts(parts, bench_parts(info, bench, parts));
 }
 
 static Sample sample_of(const Loader *loader, int64_t batch, int32_t sample)
@@ -179,52 +209,64 @@ static void *run_thread(void *argument)
   return NULL;
 }
 
-static Status allocate_objects(const LoaderOptions *o, Slot *slot)
+static int32_t object_parts(const LoaderOptions *o, Slot *slot, int32_t n, Part parts[PARTS_MOST])
 {
   const size_t samples = (size_t)o->samples;
   const size_t rows = samples * (size_t)o->objects_most;
-  void *pieces[6];
-  if (o->objects.class_of_value == NULL) return STATUS_OK;
+  SampleObjects *objects = &slot->objects;
+  if (o->objects.class_of_value == NULL) return n;
   require(o->objects_most >= 1 && o->mask_bytes_most >= 0);
-  slot->objects = (SampleObjects){.capacity = o->objects_most, .mask_capacity = o->mask_bytes_most};
-  TRY(memory_allocate(rows, 4 * sizeof(float), "boxes of a batch", &pieces[0]));
-  slot->objects.boxes = pieces[0];
-  TRY(memory_allocate(rows, sizeof(int32_t), "classes of a batch", &pieces[1]));
-  slot->objects.classes = pieces[1];
-  TRY(memory_allocate(rows, 4 * sizeof(int32_t), "masks of a batch", &pieces[2]));
-  slot->objects.mask_windows = pieces[2];
-  TRY(memory_allocate(rows, sizeof(int64_t), "masks of a batch", &pieces[3]));
-  slot->objects.mask_offsets = pieces[3];
-  TRY(memory_allocate(samples, (size_t)o->mask_bytes_most, "masks of a batch", &pieces[4]));
-  slot->objects.mask_bytes = pieces[4];
-  TRY(memory_allocate(samples, sizeof(int32_t), "objects of a batch", &pieces[5]));
-  slot->object_counts = pieces[5];
-  return STATUS_OK;
+  *objects = (SampleObjects){.capacity = o->objects_most, .mask_capacity = o->mask_bytes_most};
+  parts[n++] = (Part){&objects->boxes, rows, 4 * sizeof(float), "boxes of a batch"};
+  parts[n++] = (Part){&objects->classes, rows, sizeof(int32_t), "classes of a batch"};
+  parts[n++] = (Part){&objects->mask_windows, rows, 4 * sizeof(int32_t), "masks of a batch"};
+  parts[n++] = (Part){&objects->mask_offsets, rows, sizeof(int64_t), "masks of a batch"};
+  parts[n++] =
+      (Part){&objects->mask_bytes, samples, (size_t)o->mask_bytes_most, "masks of a batch"};
+  parts[n++] = (Part){&slot->object_counts, samples, sizeof(int32_t), "objects of a batch"};
+  return n;
+}
+
+static int32_t slot_parts(const LoaderOptions *o, Slot *slot, Part parts[PARTS_MOST])
+{
+  const size_t pixels = (size_t)o->samples * (size_t)o->size_px * (size_t)o->size_px;
+  const size_t bands = (size_t)chip_set_info(o->set)->band_count;
+  int32_t n = 0;
+  parts[n++] = (Part){&slot->images, pixels * bands, sizeof(float), "batch"};
+  parts[n++] = (Part){&slot->valid, pixels, 1, "batch"};
+  parts[n++] = (Part){&slot->labels, pixels, 1, "batch"};
+  return object_parts(o, slot, n, parts);
 }
 
 static Status allocate_slots(Loader *loader)
 {
-  const size_t pixels = (size_t)loader->options.samples * (size_t)loader->options.size_px *
-                        (size_t)loader->options.size_px;
-  for (int i = 0; i < RING; ++i) {
-    void *memory;
-    const size_t bands = (size_t)chip_set_info(loader->options.set)->band_count;
-    TRY(memory_allocate(pixels * bands, sizeof(float), "batch", &memory));
-    loader->slots[i].images = memory;
-    TRY(memory_allocate(pixels, 1, "batch", &memory));
-    loader->slots[i].valid = memory;
-    TRY(memory_allocate(pixels, 1, "batch", &memory));
-    loader->slots[i].labels = memory;
-    TRY(allocate_objects(&loader->options, &loader->slots[i]));
-  }
+  Part parts[PARTS_MOST];
+  for (int i = 0; i < RING; ++i)
+    TRY(allocate_parts(parts, slot_parts(&loader->options, &loader->slots[i], parts)));
   return STATUS_OK;
+}
+
+static int32_t thread_count(const LoaderOptions *o)
+{
+  if (o->threads < 1) return 1;
+  return o->threads < THREADS_MOST ? o->threads : THREADS_MOST;
+}
+
+size_t loader_bytes(const LoaderOptions *options)
+{
+  Slot slot = {0};
+  Bench bench = {0};
+  Part parts[PARTS_MOST];
+  const size_t ring = RING * parts_bytes(parts, slot_parts(options, &slot, parts));
+  const size_t benches =
+      (size_t)thread_count(options) *
+      parts_bytes(parts, bench_parts(chip_set_info(options->set), &bench, parts));
+  return ring + benches;
 }
 
 static Status start_threads(Loader *loader)
 {
-  const int32_t most = (int32_t)(sizeof loader->threads / sizeof *loader->threads);
-  const int32_t wanted = loader->options.threads < 1 ? 1 : loader->options.threads;
-  while (loader->thread_count < (wanted < most ? wanted : most)) {
+  while (loader->thread_count < thread_count(&loader->options)) {
     if (pthread_create(&loader->threads[loader->thread_count], NULL, run_thread, loader) != 0)
       return status_set(STATUS_NO_MEMORY, "the system gives no thread for reading chips");
     ++loader->thread_count;

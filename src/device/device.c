@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "device_counter.h"
 #include "device_cpu.h"
 #include "device_driver.h"
 
@@ -15,6 +16,8 @@ enum { SENTENCE_BYTES = 512 };
 struct Device {
   const DeviceDriver *driver;
   void *handle;
+  bool counts_only;
+  DeviceCounter counter;
   Status failure; /* the first since the last synchronize, with its sentence */
   char sentence[SENTENCE_BYTES];
 };
@@ -116,6 +119,7 @@ Status device_open(int gpu, Device **device)
 void device_close(Device *device)
 {
   if (device == NULL) return;
+  counter_close(&device->counter);
   device->driver->close(device->handle);
   memory_free(device);
 }
@@ -135,43 +139,80 @@ size_t device_free_bytes(const Device *device)
   return device->driver->free_bytes(device->handle);
 }
 
+void device_count_only(Device *device)
+{
+  device->counts_only = true;
+}
+
+bool device_counts_only(const Device *device)
+{
+  return device->counts_only;
+}
+
+const DeviceCount *device_counts(const Device *device, int32_t *count)
+{
+  *count = device->counter.count_count;
+  return device->counter.counts;
+}
+
+static size_t footprint(const Device *device, size_t bytes)
+{
+  return device->driver->footprint == NULL ? bytes : device->driver->footprint(bytes);
+}
+
 Status device_allocate(Device *device, size_t bytes, const char *what, void **memory)
 {
+  if (device->counts_only)
+    return counter_reserve(&device->counter, bytes, footprint(device, bytes), false, what, memory);
   return device->driver->allocate(device->handle, bytes, what, memory);
 }
 
 void device_release(Device *device, void *memory)
 {
-  if (memory != NULL) device->driver->release(device->handle, memory);
+  if (memory == NULL) return;
+  if (device->counts_only)
+    counter_release(&device->counter, memory);
+  else
+    device->driver->release(device->handle, memory);
 }
 
 Status device_allocate_host(Device *device, size_t bytes, const char *what, void **memory)
 {
+  if (device->counts_only)
+    return counter_reserve(&device->counter, bytes, footprint(device, bytes), true, what, memory);
   return device->driver->allocate_host(device->handle, bytes, what, memory);
 }
 
 void device_release_host(Device *device, void *memory)
 {
-  if (memory != NULL) device->driver->release_host(device->handle, memory);
+  if (memory == NULL) return;
+  if (device->counts_only)
+    counter_release(&device->counter, memory);
+  else
+    device->driver->release_host(device->handle, memory);
 }
 
 void device_upload(Device *device, void *to, const void *from_host, size_t bytes)
 {
+  if (device->counts_only) return;
   device_fail(device, device->driver->upload(device->handle, to, from_host, bytes));
 }
 
 void device_download(Device *device, void *to_host, const void *from, size_t bytes)
 {
+  if (device->counts_only) return;
   device_fail(device, device->driver->download(device->handle, to_host, from, bytes));
 }
 
 void device_copy(Device *device, void *to, const void *from, size_t bytes)
 {
+  if (device->counts_only) return;
   device_fail(device, device->driver->copy(device->handle, to, from, bytes));
 }
 
 void device_clear(Device *device, void *memory, size_t bytes)
 {
+  if (device->counts_only) return;
   device_fail(device, device->driver->clear(device->handle, memory, bytes));
 }
 

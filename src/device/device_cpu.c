@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 
@@ -63,21 +62,31 @@ static const char *host_name(const void *handle)
 
 static size_t host_free_bytes(const void *handle)
 {
-  const long pages = sysconf(_SC_AVPHYS_PAGES);
-  const long page_bytes = sysconf(_SC_PAGESIZE);
-  return pages > 0 && page_bytes > 0 ? (size_t)pages * (size_t)page_bytes : 0;
+  return memory_available_bytes();
+}
+
+static size_t alignment_of(size_t bytes)
+{
+  return bytes >= HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : ALIGNMENT_BYTES;
+}
+
+static size_t footprint(size_t bytes)
+{
+  const size_t alignment = alignment_of(bytes);
+  const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+  return rounded == 0 ? alignment : rounded;
 }
 
 /* Large blocks ask for huge pages: activations are walked through once per op, and each small page
  * costs a fault and a TLB entry. */
 static Status allocate(void *handle, size_t bytes, const char *what, void **memory)
 {
-  const size_t alignment = bytes >= HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : ALIGNMENT_BYTES;
+  const size_t alignment = alignment_of(bytes);
   *memory = NULL;
   if (bytes > SIZE_MAX - alignment)
     return status_set(STATUS_NO_MEMORY, "%s: %zu bytes are too many", what, bytes);
-  const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-  void *piece = aligned_alloc(alignment, rounded == 0 ? alignment : rounded);
+  const size_t rounded = footprint(bytes);
+  void *piece = aligned_alloc(alignment, rounded);
   if (piece == NULL)
     return status_set(STATUS_NO_MEMORY, "%s: the host has no %.1f MiB left", what,
                       (double)bytes / 1048576.0);
@@ -120,6 +129,7 @@ const DeviceDriver device_cpu = {
     .release = release,
     .allocate_host = allocate,
     .release_host = release,
+    .footprint = footprint,
     .upload = copy,
     .download = copy,
     .copy = copy,

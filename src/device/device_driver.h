@@ -28,6 +28,8 @@ typedef struct DeviceDriver {
   void (*release)(void *handle, void *memory);
   Status (*allocate_host)(void *handle, size_t bytes, const char *what, void **memory);
   void (*release_host)(void *handle, void *memory);
+  /* Optional: what an allocation of so many bytes takes; NULL: as many. */
+  size_t (*footprint)(size_t bytes);
   /* Issued in order; a failure goes to device_fail by the caller. */
   Status (*upload)(void *handle, void *to, const void *from_host, size_t bytes);
   Status (*download)(void *handle, void *to_host, const void *from, size_t bytes);

@@ -174,6 +174,21 @@ void raster_block_size(const Raster *raster, int32_t *width_px, int32_t *height_
   *height_px = height;
 }
 
+int64_t raster_block_bytes(const Raster *raster, Window window)
+{
+  int32_t width_px, height_px;
+  const Window inside = window_intersect(window, grid_window(&raster->grid));
+  if (window_is_empty(inside)) return 0;
+  raster_block_size(raster, &width_px, &height_px);
+  const int64_t columns =
+      (inside.x_px + inside.width_px - 1) / width_px - inside.x_px / width_px + 1;
+  const int64_t rows =
+      (inside.y_px + inside.height_px - 1) / height_px - inside.y_px / height_px + 1;
+  const int64_t pixel =
+      (int64_t)pixel_bytes(raster->type) * GDALGetRasterCount(raster->dataset); /* all of a block */
+  return columns * rows * width_px * height_px * pixel;
+}
+
 const char *raster_band_name(const Raster *raster, int32_t band)
 {
   return raster->bands[band].name;

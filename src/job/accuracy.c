@@ -101,4 +101,5 @@ static Status run(const Job *job, const void *values)
   return status;
 }
 
-const Tool accuracy_tool = {&accuracy_table, sizeof(AccuracyOptions), run};
+const Tool accuracy_tool = {
+    .table = &accuracy_table, .values_bytes = sizeof(AccuracyOptions), .run = run};

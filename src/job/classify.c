@@ -9,36 +9,18 @@
 #include "base/output.h"
 #include "base/path.h"
 #include "classify_join.h"
-#include "classify_pack.h"
+#include "classify_plan.h"
 #include "classify_result.h"
-#include "classify_setup.h"
+#include "classify_run.h"
 #include "compute.h"
 #include "geo/crs.h"
 #include "geo/geo.h"
 #include "geo/polygonize.h"
 #include "geo/quicklook.h"
-#include "raster_run.h"
-
-/* GDAL's block cache of a rank, whatever the raster's size. */
-#define CACHE_BYTES (INT64_C(64) << 20)
 
 static const char joined_name[] = "joined.h5";
 
-/* What a run owns; release ends it in any state. */
-typedef struct Classification {
-  const Job *job;
-  const ClassifyOptions *given;
-  Raster *raster;
-  Model model;
-  Device *device;
-  ClassifyTask task;
-  ClassifyEngineOptions engine_options;
-  ClassifyEngine engine;
-  ClassifyPack pack;
-  RasterRun run;
-} Classification;
-
-static void release(Classification *c)
+void classification_close(Classification *c)
 {
   classify_engine_close(&c->engine);
   device_close(c->device);
@@ -106,6 +88,12 @@ static Status open_device(Classification *c)
   c->task.raster.reader_threads = raster_reader_threads(&given->run, c->device);
   print_plan(c);
   return STATUS_OK;
+}
+
+Status classification_open(Classification *c)
+{
+  TRY(open_inputs(c));
+  return open_device(c);
 }
 
 static Status open_engine(Classification *c)
@@ -185,6 +173,16 @@ static Status pack(void *context, const TileBatch *batch, ShardUnit *unit)
   return STATUS_OK;
 }
 
+TileCalls classification_calls(Classification *c)
+{
+  return (TileCalls){.context = c,
+                     .open_results = open_results,
+                     .close_results = close_results,
+                     .is_empty = is_empty,
+                     .compute = compute,
+                     .pack = pack};
+}
+
 static ShardFormat shard_format(const Classification *c)
 {
   const bool kept = *c->given->result != '\0';
@@ -198,12 +196,7 @@ static ShardFormat shard_format(const Classification *c)
 static Status do_work(Classification *c)
 {
   const ShardFormat format = shard_format(c);
-  const TileCalls calls = {.context = c,
-                           .open_results = open_results,
-                           .close_results = close_results,
-                           .is_empty = is_empty,
-                           .compute = compute,
-                           .pack = pack};
+  const TileCalls calls = classification_calls(c);
   TRY(comm_agree(c->job->comm, classify_pack_open(&c->task, &c->pack)));
   const Status status = raster_run_work(&c->run, "classify", c->device, &format, &calls);
   classify_pack_close(&c->pack);
@@ -286,8 +279,7 @@ static Status write_outputs(Classification *c)
 
 static Status classify(Classification *c)
 {
-  TRY(open_inputs(c));
-  TRY(open_device(c));
+  TRY(classification_open(c));
   c->run = (RasterRun){.job = c->job, .given = &c->given->run, .task = &c->task.raster};
   TRY(raster_run_take_over(&c->run, c->given->result));
   if (c->run.done_count < c->task.raster.tiles.unit_count) {
@@ -295,18 +287,21 @@ static Status classify(Classification *c)
     TRY(do_work(c));
     classify_engine_close(&c->engine);
   }
-  return comm_agree(c->job->comm, is_root(c) ? write_outputs(c) : STATUS_OK);
+  TRY(comm_agree(c->job->comm, is_root(c) ? write_outputs(c) : STATUS_OK));
+  return compute_print_memory(c->job);
 }
 
 static Status run(const Job *job, const void *values)
 {
   Classification c = {.job = job, .given = values};
-  geo_start(CACHE_BYTES);
+  geo_start(RASTER_CACHE_BYTES);
   const Status status = classify(&c);
-  release(&c);
+  classification_close(&c);
   geo_stop();
   return status;
 }
 
-const Tool classify_tool = {
-    .table = &classify_table, .values_bytes = sizeof(ClassifyOptions), .run = run};
+const Tool classify_tool = {.table = &classify_table,
+                            .values_bytes = sizeof(ClassifyOptions),
+                            .run = run,
+                            .plan = classify_plan};

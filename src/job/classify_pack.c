@@ -43,16 +43,32 @@ static int64_t tile_pixels(const ClassifyTask *task)
   return (int64_t)task->raster.tiles.columns.tile_px * task->raster.tiles.rows.tile_px;
 }
 
+/* Of a pixel: its class's index, its value, its probabilities. */
+static size_t probability_bytes(const ClassifyTask *task)
+{
+  return task->has_probability ? (size_t)task->class_count : 0;
+}
+
+static size_t batch_pixels(const ClassifyTask *task)
+{
+  return (size_t)(task->raster.tiles.batch_size * tile_pixels(task));
+}
+
+size_t classify_pack_bytes(const ClassifyTask *task)
+{
+  return batch_pixels(task) * (1 + pixel_bytes(task->map_type) + probability_bytes(task));
+}
+
 static Status allocate(ClassifyPack *pack)
 {
   void *memory;
   const ClassifyTask *task = pack->task;
-  const size_t pixels = (size_t)(task->raster.tiles.batch_size * tile_pixels(task));
+  const size_t pixels = batch_pixels(task);
   TRY(memory_allocate(pixels, 1, "classes of a batch", &memory));
   pack->indices = memory;
   TRY(memory_allocate(pixels, pixel_bytes(task->map_type), "classes of a batch", &pack->values));
   if (!task->has_probability) return STATUS_OK;
-  TRY(memory_allocate(pixels, (size_t)task->class_count, "probabilities of a batch", &memory));
+  TRY(memory_allocate(pixels, probability_bytes(task), "probabilities of a batch", &memory));
   pack->bytes = memory;
   return STATUS_OK;
 }

@@ -20,6 +20,8 @@ typedef struct ClassifyBatch {
   const float *probabilities; /* where it has probabilities */
 } ClassifyBatch;
 
+/* Bytes that it takes for batches of the task. */
+size_t classify_pack_bytes(const ClassifyTask *task);
 Status classify_pack_open(const ClassifyTask *task, ClassifyPack *pack);
 void classify_pack_close(ClassifyPack *pack);
 

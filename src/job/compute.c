@@ -2,6 +2,7 @@
 
 #include <omp.h>
 
+#include "base/memory.h"
 #include "op/backend.h"
 
 static Status open_device(const Job *job, DeviceChoice choice, Device **device)
@@ -14,6 +15,11 @@ static Status open_device(const Job *job, DeviceChoice choice, Device **device)
                       "device=gpu, but no GPU can be used: %s; choose device=cpu", why);
   if (gpus == 0) return device_open(-1, device);
   return device_open(comm_rank_on_node(job->comm) % gpus, device);
+}
+
+Status compute_open_again(const Job *job, DeviceChoice choice, Device **device)
+{
+  return open_device(job, choice, device);
 }
 
 Status compute_open(const Job *job, DeviceChoice choice, int64_t threads, Device **device)
@@ -46,5 +52,13 @@ Status compute_element(const Device *device, PrecisionChoice choice, Element *el
     return status_set(STATUS_UNSUPPORTED,
                       "precision=float16 is for GPUs; choose bfloat16 or float32 on a CPU");
   *element = ELEMENT_F16;
+  return STATUS_OK;
+}
+
+Status compute_print_memory(const Job *job)
+{
+  int64_t bytes = (int64_t)memory_peak_bytes();
+  TRY(comm_reduce_int64(job->comm, COMM_MAX, &bytes, 1));
+  log_once(job->log, "peak memory of a rank: %.1f MiB", (double)bytes / 1048576.0);
   return STATUS_OK;
 }

@@ -23,6 +23,13 @@ Status compute_open(const Job *job, DeviceChoice choice, int64_t threads, Device
 /* Local. What the option autotune asks for. */
 void compute_autotune(Device *device, bool autotune);
 
+/* Local. The same device once more, without a word. */
+Status compute_open_again(const Job *job, DeviceChoice choice, Device **device);
+
 /* Local. The element type for a choice; auto is bfloat16 where the device computes it fast, else
  * float32. Errors: STATUS_UNSUPPORTED for float16 on a CPU. */
 Status compute_element(const Device *device, PrecisionChoice choice, Element *element);
+
+/* Collective. Says what the rank with the most memory took of the host's at most: what plan predicts.
+ */
+Status compute_print_memory(const Job *job);

@@ -6,32 +6,12 @@
 #include "base/path.h"
 #include "compute.h"
 #include "detect_join.h"
-#include "detect_record.h"
-#include "detect_setup.h"
+#include "detect_plan.h"
+#include "detect_run.h"
 #include "geo/crs.h"
 #include "geo/geo.h"
-#include "raster_run.h"
 
-/* GDAL's block cache of a rank, whatever the raster's size. */
-#define CACHE_BYTES (INT64_C(64) << 20)
-
-/* What a run owns; release ends it in any state. */
-typedef struct Detection {
-  const Job *job;
-  const DetectOptions *given;
-  const DetectEngine *table;
-  Raster *raster;
-  void *model;
-  Device *device;
-  DetectTask task;
-  void *engine;
-  DetectLook *look;
-  DetectRecord record; /* the writer's, from here on */
-  DetectList kept;
-  RasterRun run;
-} Detection;
-
-static void close_engine(Detection *d)
+void detection_close_engine(Detection *d)
 {
   detect_look_close(d->look);
   d->table->close(d->engine);
@@ -39,9 +19,9 @@ static void close_engine(Detection *d)
   d->engine = NULL;
 }
 
-static void release(Detection *d)
+void detection_close(Detection *d)
 {
-  close_engine(d);
+  detection_close_engine(d);
   detect_record_free(&d->record);
   detect_list_free(&d->kept);
   device_close(d->device);
@@ -106,7 +86,13 @@ static Status open_device(Detection *d)
   return STATUS_OK;
 }
 
-static Status open_engine(Detection *d)
+Status detection_open(Detection *d)
+{
+  TRY(open_inputs(d));
+  return open_device(d);
+}
+
+Status detection_open_engine(Detection *d)
 {
   const DetectLookOptions options = detect_look_options(&d->task);
   TRY(d->table->open(d->model, d->device, &d->task.engine, &d->engine));
@@ -197,18 +183,23 @@ static Status pack(void *context, const TileBatch *batch, ShardUnit *unit)
   return STATUS_OK;
 }
 
+TileCalls detection_calls(Detection *d)
+{
+  return (TileCalls){.context = d,
+                     .open_results = open_results,
+                     .close_results = close_results,
+                     .is_empty = is_empty,
+                     .compute = compute,
+                     .pack = pack};
+}
+
 static Status do_work(Detection *d)
 {
   const ShardFormat format = {.arrays = {detect_record_array()}, .array_count = 1};
-  const TileCalls calls = {.context = d,
-                           .open_results = open_results,
-                           .close_results = close_results,
-                           .is_empty = is_empty,
-                           .compute = compute,
-                           .pack = pack};
-  TRY(comm_agree(d->job->comm, open_engine(d)));
+  const TileCalls calls = detection_calls(d);
+  TRY(comm_agree(d->job->comm, detection_open_engine(d)));
   const Status status = raster_run_work(&d->run, "detect", d->device, &format, &calls);
-  close_engine(d);
+  detection_close_engine(d);
   return status;
 }
 
@@ -248,20 +239,20 @@ static Status write_outputs(Detection *d)
 
 static Status detect(Detection *d)
 {
-  TRY(open_inputs(d));
-  TRY(open_device(d));
+  TRY(detection_open(d));
   d->run = (RasterRun){.job = d->job, .given = &d->given->run, .task = &d->task.raster};
   TRY(raster_run_take_over(&d->run, ""));
   if (d->run.done_count < d->task.raster.tiles.unit_count) TRY(do_work(d));
-  return comm_agree(d->job->comm, is_root(d) ? write_outputs(d) : STATUS_OK);
+  TRY(comm_agree(d->job->comm, is_root(d) ? write_outputs(d) : STATUS_OK));
+  return compute_print_memory(d->job);
 }
 
 Status detect_run(const Job *job, const DetectOptions *given, const DetectEngine *table)
 {
   Detection d = {.job = job, .given = given, .table = table};
-  geo_start(CACHE_BYTES);
+  geo_start(RASTER_CACHE_BYTES);
   const Status status = detect(&d);
-  release(&d);
+  detection_close(&d);
   geo_stop();
   return status;
 }
@@ -272,4 +263,4 @@ static Status run(const Job *job, const void *values)
 }
 
 const Tool detect_tool = {
-    .table = &detect_table, .values_bytes = sizeof(DetectOptions), .run = run};
+    .table = &detect_table, .values_bytes = sizeof(DetectOptions), .run = run, .plan = detect_plan};

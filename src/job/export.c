@@ -364,4 +364,5 @@ static Status run(const Job *job, const void *values)
   return status;
 }
 
-const Tool export_tool = {&export_table, sizeof(ExportOptions), run};
+const Tool export_tool = {
+    .table = &export_table, .values_bytes = sizeof(ExportOptions), .run = run};

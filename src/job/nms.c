@@ -190,4 +190,4 @@ static Status run(const Job *job, const void *values)
   return status;
 }
 
-const Tool nms_tool = {&nms_table, sizeof(NmsOptions), run};
+const Tool nms_tool = {.table = &nms_table, .values_bytes = sizeof(NmsOptions), .run = run};

@@ -34,6 +34,9 @@ typedef struct RasterOptions {
 
 enum { RESUME_AUTO, RESUME_NO };
 
+/* GDAL's block cache of a rank, whatever the raster's size. */
+enum { RASTER_CACHE_BYTES = 64 << 20 };
+
 /* What a model says of the rasters it reads. */
 typedef struct RasterContract {
   PixelType pixel;

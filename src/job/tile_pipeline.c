@@ -337,3 +337,13 @@ Status tile_pipeline_run(const RasterTask *task, Device *device, const TileCalls
   release(&pipeline);
   return status;
 }
+
+Status tile_pipeline_try(const RasterTask *task, Device *device, const TileCalls *calls,
+                         void (*look)(void *context), void *context)
+{
+  Pipeline pipeline = {.task = task, .device = device, .calls = calls};
+  const Status status = allocate(&pipeline);
+  if (status == STATUS_OK) look(context);
+  release(&pipeline);
+  return status;
+}

@@ -41,3 +41,8 @@ typedef struct TileCalls {
  * error cancels too and keeps what is stored. */
 Status tile_pipeline_run(const RasterTask *task, Device *device, const TileCalls *calls, Work *work,
                          ShardWriter *writer, Progress *progress);
+
+/* Local. Allocates what tile_pipeline_run does, tells the caller, and gives it back: on a device
+ * that counts only, how much a run takes. */
+Status tile_pipeline_try(const RasterTask *task, Device *device, const TileCalls *calls,
+                         void (*look)(void *context), void *context);

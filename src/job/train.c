@@ -15,9 +15,10 @@
 #include "model_package.h"
 #include "model_weights.h"
 #include "train_log.h"
+#include "train_plan.h"
 #include "trainer.h"
 
-enum { LOG_STEPS = 10, CHIP_CACHE_BYTES = 32 << 20 };
+enum { LOG_STEPS = 10 };
 
 /* What the loop carries besides the trainer. */
 typedef struct Course {
@@ -31,19 +32,6 @@ typedef struct Course {
   int64_t epoch_losses;
   double epoch_started_s;
 } Course;
-
-static Status check_options(const Job *job, const TrainOptions *o)
-{
-  const int ranks = comm_rank_count(job->comm);
-  if (o->batch_size % ranks != 0)
-    return status_set(STATUS_BAD_OPTION,
-                      "batch_size=%lld does not divide by %d ranks; choose a multiple",
-                      (long long)o->batch_size, ranks);
-  if (o->scale_least > o->scale_most)
-    return status_set(STATUS_BAD_OPTION, "scale_least=%g is more than scale_most=%g",
-                      o->scale_least, o->scale_most);
-  return comm_rank(job->comm) == 0 ? output_check_writable(o->output) : STATUS_OK;
-}
 
 static Status name_beside(const char *given, const char *output, const char *ending,
                           char path[OUTPUT_PATH_BYTES])
@@ -391,7 +379,7 @@ static Status finish(Course *course)
   }
   TRY(comm_agree(t->job->comm, comm_rank(t->job->comm) == 0 ? write_package(t) : STATUS_OK));
   log_once(t->job->log, "model: %s", t->options->output);
-  return STATUS_OK;
+  return compute_print_memory(t->job);
 }
 
 static Status train(Course *course, const TrainData *data)
@@ -442,8 +430,8 @@ static Status run(const Job *job, const void *values)
   const TrainOptions *o = values;
   Device *device;
   void *memory;
-  geo_start(CHIP_CACHE_BYTES); /* chips may be files of their own */
-  TRY(comm_agree(job->comm, check_options(job, o)));
+  geo_start(TRAIN_CACHE_BYTES);
+  TRY(comm_agree(job->comm, train_options_check(job, o, comm_rank_count(job->comm))));
   TRY(comm_agree(job->comm, memory_allocate(1, sizeof(TrainData), "training data", &memory)));
   TrainData *data = memory;
   Status status = train_data_open(job, o, data);
@@ -460,4 +448,5 @@ static Status run(const Job *job, const void *values)
   return status;
 }
 
-const Tool train_tool = {.table = &train_table, .values_bytes = sizeof(TrainOptions), .run = run};
+const Tool train_tool = {
+    .table = &train_table, .values_bytes = sizeof(TrainOptions), .run = run, .plan = train_plan};

@@ -4,12 +4,25 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/output.h"
 #include "base/random.h"
 #include "chip/loader.h"
 
 enum { SIZE_MULTIPLE = 32 };
 
 static const uint64_t order_key = 0x6f72646572; /* a seed of its own */
+
+Status train_options_check(const Job *job, const TrainOptions *o, int64_t ranks)
+{
+  if (o->batch_size % ranks != 0)
+    return status_set(STATUS_BAD_OPTION,
+                      "batch_size=%lld does not divide by %lld ranks; choose a multiple",
+                      (long long)o->batch_size, (long long)ranks);
+  if (o->scale_least > o->scale_most)
+    return status_set(STATUS_BAD_OPTION, "scale_least=%g is more than scale_most=%g",
+                      o->scale_least, o->scale_most);
+  return comm_rank(job->comm) == 0 ? output_check_writable(o->output) : STATUS_OK;
+}
 
 static bool is_ignored(const TrainOptions *options, int32_t value)
 {

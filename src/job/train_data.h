@@ -31,6 +31,13 @@ typedef struct TrainData {
   int64_t steps_per_epoch;
 } TrainData;
 
+/* GDAL's block cache of a rank: chips may be files of their own. */
+enum { TRAIN_CACHE_BYTES = 32 << 20 };
+
+/* Local. What can be said against the options of a training on so many ranks before any chip is
+ * read. */
+Status train_options_check(const Job *job, const TrainOptions *options, int64_t ranks);
+
 /* Collective. Opens the chips on every rank; all succeed or none does. */
 Status train_data_open(const Job *job, const TrainOptions *options, TrainData *data);
 void train_data_close(TrainData *data);

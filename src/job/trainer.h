@@ -16,6 +16,7 @@ typedef struct Trainer Trainer;
 /* What of a training depends on the network: U-Nets (trainer_unet.c), and Mask R-CNN and Faster
  * R-CNN (trainer_detector.c). own is theirs. */
 typedef struct TrainerKind {
+  int32_t test_samples; /* of a batch of validation */
   /* Local. Graphs; sets parameters and sums_count, and own. */
   Status (*build)(Trainer *trainer);
   /* Local. Networks, bound to the optimiser, and their device memory. */

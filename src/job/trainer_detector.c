@@ -401,7 +401,8 @@ static void describe(const Trainer *t, Model *model)
   model->detector = t->detector;
 }
 
-const TrainerKind trainer_detector = {.build = build,
+const TrainerKind trainer_detector = {.test_samples = TEST_IMAGES,
+                                      .build = build,
                                       .open = open_all,
                                       .close = close_all,
                                       .ask = ask,

@@ -312,7 +312,8 @@ static void describe(const Trainer *t, Model *model)
   /* kind, encoder, bands and classes say all */
 }
 
-const TrainerKind trainer_unet = {.build = build,
+const TrainerKind trainer_unet = {.test_samples = TEST_IMAGES,
+                                  .build = build,
                                   .open = open_networks,
                                   .close = close_all,
                                   .ask = ask,

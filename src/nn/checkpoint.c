@@ -14,13 +14,41 @@ static Status allocate_floats(size_t count, float **block)
   return STATUS_OK;
 }
 
+/* All that is allocated, and how much of it. */
+typedef struct Block {
+  float **at;
+  size_t count;
+} Block;
+
+enum { BLOCKS = 5 };
+
+static void list_blocks(Checkpoint *c, Block blocks[BLOCKS])
+{
+  blocks[0] = (Block){&c->trained, c->trained_count};
+  blocks[1] = (Block){&c->statistics, (size_t)c->rank_count * c->statistic_count};
+  blocks[2] = (Block){&c->state, c->state_count};
+  blocks[3] = (Block){&c->best_trained, c->trained_count};
+  blocks[4] = (Block){&c->best_statistics, c->statistic_count};
+}
+
 static Status allocate(Checkpoint *c)
 {
-  TRY(allocate_floats(c->trained_count, &c->trained));
-  TRY(allocate_floats((size_t)c->rank_count * c->statistic_count, &c->statistics));
-  TRY(allocate_floats(c->state_count, &c->state));
-  TRY(allocate_floats(c->trained_count, &c->best_trained));
-  return allocate_floats(c->statistic_count, &c->best_statistics);
+  Block blocks[BLOCKS];
+  list_blocks(c, blocks);
+  for (int i = 0; i < BLOCKS; ++i)
+    TRY(allocate_floats(blocks[i].count, blocks[i].at));
+  return STATUS_OK;
+}
+
+size_t checkpoint_bytes(const Checkpoint *checkpoint)
+{
+  Checkpoint c = *checkpoint;
+  Block blocks[BLOCKS];
+  size_t bytes = 0;
+  list_blocks(&c, blocks);
+  for (int i = 0; i < BLOCKS; ++i)
+    bytes += blocks[i].count * sizeof(float);
+  return bytes;
 }
 
 Status checkpoint_allocate(size_t trained_count, size_t statistic_count, size_t state_count,

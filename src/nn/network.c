@@ -249,7 +249,8 @@ Status network_load(Network *n, const float *trained, const float *statistics)
   TRY(device_allocate_host(n->device, bytes, "folded weights", &host));
   staging.host = host;
   Status status = device_allocate(n->device, bytes, "folded weights", &staging.device);
-  if (status == STATUS_OK) status = load_steps(n, trained, statistics, staging, bytes);
+  if (status == STATUS_OK && !device_counts_only(n->device))
+    status = load_steps(n, trained, statistics, staging, bytes);
   device_release(n->device, staging.device);
   device_release_host(n->device, host);
   if (status != STATUS_OK) return status;
