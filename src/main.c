@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "comm/comm.h"
 #include "job/job.h"
 
@@ -121,6 +122,7 @@ int main(int argument_count, char **arguments)
   Comm *world;
   const int answer = answer_at_once(argument_count, arguments, &tool);
   if (answer >= 0) return answer;
+  memory_start();
   const Status started = comm_start(&argument_count, &arguments, &world);
   if (started != STATUS_OK) {
     (void)fprintf(stderr, "quadrat: %s\n", status_message());

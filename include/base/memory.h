@@ -13,6 +13,10 @@ void memory_free(void *memory); /* accepts NULL */
 /* A copy of text; what it returns is freed by memory_free. */
 Status memory_copy_text(const char *text, char **copy);
 
+/* Once, at the start: blocks of a MiB and more go back to the system as soon as they are freed,
+ * whatever was freed before, so that what a process takes can be foretold. */
+void memory_start(void);
+
 /* Bytes of this process that are in memory now (VmRSS), and the most that ever were (VmHWM); 0 where
  * the system does not say. */
 size_t memory_resident_bytes(void);

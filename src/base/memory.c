@@ -1,10 +1,17 @@
 #include "base/memory.h"
 
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGNMENT_BYTES = 64 };
+enum { ALIGNMENT_BYTES = 64, RETURNED_BYTES = 1 << 20 };
+
+/* Left alone, the C library raises this limit to the largest block that was freed. */
+void memory_start(void)
+{
+  (void)mallopt(M_MMAP_THRESHOLD, RETURNED_BYTES);
+}
 
 Status memory_allocate(size_t count, size_t size, const char *what, void **memory)
 {
