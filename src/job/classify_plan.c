@@ -59,7 +59,7 @@ static Status open_copy(ClassifyPlan *p, int64_t batch, Classification *run)
   run->device = NULL;
   run->engine = (ClassifyEngine){0};
   run->engine_options.batch_size = (int32_t)batch;
-  run->task.raster.tiles.batch_size = (int32_t)batch;
+  tile_plan_rebatch(&run->task.raster.tiles, (int32_t)batch);
   return compute_open_again(p->run.job, (DeviceChoice)p->given.run.device, &run->device);
 }
 

@@ -50,7 +50,7 @@ static Status open_copy(DetectPlan *p, int64_t batch, Detection *run)
   run->engine = NULL;
   run->look = NULL;
   run->task.engine.batch_size = (int32_t)batch;
-  run->task.raster.tiles.batch_size = (int32_t)batch;
+  tile_plan_rebatch(&run->task.raster.tiles, (int32_t)batch);
   return compute_open_again(p->run.job, (DeviceChoice)p->given.run.device, &run->device);
 }
 

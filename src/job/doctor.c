@@ -81,4 +81,5 @@ static Status run(const Job *job, const void *values)
   return status;
 }
 
-const Tool doctor_tool = {&doctor_table, sizeof(DoctorOptions), run};
+const Tool doctor_tool = {
+    .table = &doctor_table, .values_bytes = sizeof(DoctorOptions), .run = run};

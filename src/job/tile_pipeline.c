@@ -298,10 +298,13 @@ static Status allocate_batch(const Pipeline *pipeline, TileBatch *batch)
   return pipeline->calls->open_results(pipeline->calls->context, &batch->results);
 }
 
-/* One slot with every reader, one that waits, one that is computed, one that is stored. */
+/* One slot with every reader, one that waits, one that is computed, one that is stored; no more than
+ * there are batches. */
 static Status allocate(Pipeline *pipeline)
 {
-  for (int32_t i = 0; i < pipeline->task->reader_threads + 3; ++i) {
+  const int64_t units = pipeline->task->tiles.unit_count;
+  const int32_t wanted = pipeline->task->reader_threads + 3;
+  for (int32_t i = 0; i < wanted && (i == 0 || i < units); ++i) {
     pipeline->slot_count = i + 1;
     TRY(allocate_batch(pipeline, &pipeline->slots[i].batch));
   }

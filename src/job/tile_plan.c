@@ -83,11 +83,16 @@ Status tile_plan_make(Window raster, Window output, TileOptions options, TilePla
   TRY(check(raster, output, &options));
   *plan = (TilePlan){.columns = lay_axis(raster.width_px, output.x_px, output.width_px, &options),
                      .rows = lay_axis(raster.height_px, output.y_px, output.height_px, &options),
-                     .padding_px = options.padding_px,
-                     .batch_size = options.batch_size};
+                     .padding_px = options.padding_px};
   plan->tile_count = plan->columns.count * plan->rows.count;
-  plan->unit_count = (plan->tile_count + plan->batch_size - 1) / plan->batch_size;
+  tile_plan_rebatch(plan, options.batch_size);
   return STATUS_OK;
+}
+
+void tile_plan_rebatch(TilePlan *plan, int32_t batch_size)
+{
+  plan->batch_size = batch_size;
+  plan->unit_count = (plan->tile_count + batch_size - 1) / batch_size;
 }
 
 Window tile_plan_tile(const TilePlan *plan, int64_t tile)

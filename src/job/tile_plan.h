@@ -50,6 +50,9 @@ typedef struct TileOptions {
  * with padding_px of the raster around it. Errors: STATUS_BAD_OPTION. */
 Status tile_plan_make(Window raster, Window output, TileOptions options, TilePlan *plan);
 
+/* The same tiles in batches of another size. */
+void tile_plan_rebatch(TilePlan *plan, int32_t batch_size);
+
 Window tile_plan_tile(const TilePlan *plan, int64_t tile); /* may hang over the raster */
 Window tile_plan_core(const TilePlan *plan, int64_t tile); /* never empty */
 

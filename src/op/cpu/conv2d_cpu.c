@@ -30,7 +30,8 @@ struct Conv2dKernel {
 
   Call backward_weight;
   PackedWeights gradient_weights;
-  size_t dbias_offset; /* in scratch */
+  size_t dbias_offset;                     /* in scratch, as are these */
+  size_t added_offset, weight_room_offset; /* the library's room, behind what it computes there */
 };
 
 static Convolution convolution_of(const Conv2dPlan *plan, ConvolutionKind kind)
@@ -46,6 +47,11 @@ static Convolution convolution_of(const Conv2dPlan *plan, ConvolutionKind kind)
                        .dilation = plan->conv.dilation};
 }
 
+static void want_scratch(OpBytes *bytes, size_t wanted)
+{
+  if (wanted > bytes->scratch) bytes->scratch = wanted;
+}
+
 static Status open_forward(Conv2dKernel *k, OpBytes *bytes)
 {
   const Conv2d conv = k->plan.conv;
@@ -54,6 +60,7 @@ static Status open_forward(Conv2dKernel *k, OpBytes *bytes)
   forward.sum = conv.add;
   dnnl_memory_desc_t packed;
   TRY(convolution_open(&k->library, &forward, &k->forward, &packed));
+  want_scratch(bytes, k->forward.scratch_bytes);
   TRY(packed_weights_open(&packed, &k->forward_weights));
   k->bias_offset = aligned(dnnl_memory_desc_get_size(&packed));
   bytes->packed = k->bias_offset + aligned((size_t)conv.out_channels * sizeof(float));
@@ -94,8 +101,9 @@ static Status open_backward_data(Conv2dKernel *k, OpBytes *bytes)
   TRY(packed_weights_open(&packed, &k->backward_weights));
   k->backward_offset = bytes->packed;
   bytes->packed = k->backward_offset + aligned(dnnl_memory_desc_get_size(&packed));
-  if (!k->adds_in_library && shape_bytes(k->plan.x) > bytes->scratch)
-    bytes->scratch = shape_bytes(k->plan.x);
+  k->added_offset = k->adds_in_library ? 0 : aligned(shape_bytes(k->plan.x));
+  want_scratch(bytes, k->added_offset + k->backward_data[WRITE_SET].scratch_bytes);
+  want_scratch(bytes, k->backward_data[WRITE_ADD].scratch_bytes);
   return STATUS_OK;
 }
 
@@ -108,8 +116,8 @@ static Status open_backward_weight(Conv2dKernel *k, OpBytes *bytes)
   TRY(convolution_open(&k->library, &gradient, &k->backward_weight, &packed));
   TRY(packed_weights_open(&packed, &k->gradient_weights));
   k->dbias_offset = aligned(dnnl_memory_desc_get_size(&packed));
-  const size_t wanted = k->dbias_offset + aligned((size_t)conv.out_channels * sizeof(float));
-  if (wanted > bytes->scratch) bytes->scratch = wanted;
+  k->weight_room_offset = k->dbias_offset + aligned((size_t)conv.out_channels * sizeof(float));
+  want_scratch(bytes, k->weight_room_offset + k->backward_weight.scratch_bytes);
   return STATUS_OK;
 }
 
@@ -119,7 +127,7 @@ static Status open_winograd(const Conv2dKernel *k, const Conv2dPlan *plan, Winog
   OpBytes wanted = {0};
   TRY(winograd_open(k->device, plan, winograd, &wanted));
   bytes->packed += wanted.packed;
-  if (wanted.scratch > bytes->scratch) bytes->scratch = wanted.scratch;
+  want_scratch(bytes, wanted.scratch);
   return STATUS_OK;
 }
 
@@ -243,9 +251,10 @@ void conv2d_forward_cpu(Conv2dKernel *k, const void *packed, const void *x, cons
   if (k->plan.conv.add && add != y) memcpy(y, add, shape_bytes(k->plan.y));
   void *src = (void *)x;
   if (k->plan.conv.bias)
-    call_run(&k->forward, &k->library, k->device, (void *[]){src, base, base + k->bias_offset, y});
+    call_run_in(&k->forward, &k->library, k->device,
+                (void *[]){src, base, base + k->bias_offset, y}, scratch);
   else
-    call_run(&k->forward, &k->library, k->device, (void *[]){src, base, y});
+    call_run_in(&k->forward, &k->library, k->device, (void *[]){src, base, y}, scratch);
   if (k->plan.conv.relu) relu_forward_cpu(k->device, k->plan.y, y, y);
 }
 
@@ -263,11 +272,12 @@ void conv2d_backward_data_cpu(Conv2dKernel *k, const void *packed, const void *d
     return;
   }
   if (write == WRITE_SET || k->adds_in_library) {
-    call_run(&k->backward_data[write], &k->library, k->device, (void *[]){gradient, weights, dx});
+    call_run_in(&k->backward_data[write], &k->library, k->device, (void *[]){gradient, weights, dx},
+                scratch);
     return;
   }
-  call_run(&k->backward_data[WRITE_SET], &k->library, k->device,
-           (void *[]){gradient, weights, scratch});
+  call_run_in(&k->backward_data[WRITE_SET], &k->library, k->device,
+              (void *[]){gradient, weights, scratch}, (char *)scratch + k->added_offset);
   cpu_backend.accumulate(k->device, k->plan.x, scratch, dx, WRITE_ADD);
 }
 
@@ -283,9 +293,11 @@ void conv2d_backward_weight_cpu(Conv2dKernel *k, const void *x, const void *dy, 
   void *src = (void *)x;
   void *gradient = (void *)dy;
   if (k->plan.conv.bias)
-    call_run(&k->backward_weight, &k->library, k->device, (void *[]){src, gradient, base, bias});
+    call_run_in(&k->backward_weight, &k->library, k->device, (void *[]){src, gradient, base, bias},
+                base + k->weight_room_offset);
   else
-    call_run(&k->backward_weight, &k->library, k->device, (void *[]){src, gradient, base});
+    call_run_in(&k->backward_weight, &k->library, k->device, (void *[]){src, gradient, base},
+                base + k->weight_room_offset);
   packed_weights_unpack(&k->gradient_weights, (const float *)scratch, plain_weights(k->plan.conv),
                         true, dweight);
   for (int32_t o = 0; k->plan.conv.bias && o < k->plan.conv.out_channels; ++o)

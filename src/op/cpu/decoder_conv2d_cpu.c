@@ -32,6 +32,7 @@ struct DecoderConv2dKernel {
   size_t bias_offset;
   size_t dweight_offset; /* in scratch: the plain gradient of a's 4 x 4 weights */
   size_t dbias_offset;   /* in scratch */
+  size_t room_offset;    /* in scratch: the library's, behind what it computes there */
 };
 
 static size_t take(size_t *bytes, size_t wanted)
@@ -39,6 +40,11 @@ static size_t take(size_t *bytes, size_t wanted)
   const size_t offset = *bytes;
   *bytes += aligned(wanted);
   return offset;
+}
+
+static void want_scratch(OpBytes *bytes, size_t wanted)
+{
+  if (wanted > bytes->scratch) bytes->scratch = wanted;
 }
 
 static Shape part_shape(Shape shape, int32_t channels)
@@ -131,7 +137,7 @@ static Status open_winograd(const DecoderConv2dKernel *k, const Conv2dPlan *plan
   OpBytes wanted = {0};
   TRY(winograd_open(k->device, plan, winograd, &wanted));
   *offset = take(&bytes->packed, wanted.packed);
-  if (wanted.scratch > bytes->scratch) bytes->scratch = wanted.scratch;
+  want_scratch(bytes, wanted.scratch);
   return STATUS_OK;
 }
 
@@ -143,6 +149,7 @@ static Status open_forward(DecoderConv2dKernel *k, OpBytes *bytes)
   dnnl_memory_desc_t packed;
   const Convolution of_a = conv_of_a(k, TRANSPOSED_FORWARD);
   TRY(convolution_open(&k->library, &of_a, &k->a.forward, &packed));
+  want_scratch(bytes, k->a.forward.scratch_bytes);
   TRY(packed_weights_open(&packed, &k->a.forward_weights));
   k->bias_offset = take(&bytes->packed, (size_t)conv.out_channels * sizeof(float));
   k->plain_offset = take(&bytes->packed, plain_a_bytes(k));
@@ -156,6 +163,7 @@ static Status open_forward(DecoderConv2dKernel *k, OpBytes *bytes)
   of_skip.bias = conv.bias;
   of_skip.sum = true;
   TRY(convolution_open(&k->library, &of_skip, &k->skip.forward, &packed));
+  want_scratch(bytes, k->skip.forward.scratch_bytes);
   TRY(packed_weights_open(&packed, &k->skip.forward_weights));
   k->skip.forward_offset = take(&bytes->packed, dnnl_memory_desc_get_size(&packed));
   return STATUS_OK;
@@ -172,6 +180,8 @@ static Status open_gradient(const DecoderConv2dKernel *k, Convolution gradient, 
   TRY(convolution_open(&k->library, &gradient, &part->backward_data[WRITE_ADD], &packed_too));
   if (!dnnl_memory_desc_equal(&packed, &packed_too))
     return status_set(STATUS_UNSUPPORTED, "oneDNN wants other weights for a convolution that adds");
+  want_scratch(bytes, part->backward_data[WRITE_SET].scratch_bytes);
+  want_scratch(bytes, part->backward_data[WRITE_ADD].scratch_bytes);
   TRY(packed_weights_open(&packed, &part->backward_weights));
   part->backward_offset = take(&bytes->packed, dnnl_memory_desc_get_size(&packed));
   return STATUS_OK;
@@ -215,7 +225,9 @@ static Status open_backward_weight(DecoderConv2dKernel *k, OpBytes *bytes)
   size_t wanted = aligned(most);
   k->dweight_offset = take(&wanted, plain_a_bytes(k));
   k->dbias_offset = take(&wanted, (size_t)conv.out_channels * sizeof(float));
-  if (wanted > bytes->scratch) bytes->scratch = wanted;
+  k->room_offset = wanted;
+  want_scratch(bytes, wanted + k->a.backward_weight.scratch_bytes);
+  want_scratch(bytes, wanted + k->skip.backward_weight.scratch_bytes);
   return STATUS_OK;
 }
 
@@ -272,9 +284,9 @@ void decoder_conv2d_close_cpu(DecoderConv2dKernel *k)
 }
 
 static void run(const DecoderConv2dKernel *k, const Call *call, void *first, void *second,
-                void *third)
+                void *third, void *scratch)
 {
-  call_run(call, &k->library, k->device, (void *[]){first, second, third});
+  call_run_in(call, &k->library, k->device, (void *[]){first, second, third}, scratch);
 }
 
 static void pack_skip(DecoderConv2dKernel *k, const float *weight, const float *bias, char *base)
@@ -348,7 +360,7 @@ void decoder_conv2d_forward_cpu(DecoderConv2dKernel *k, const void *packed, cons
 {
   char *base = (char *)packed;
   char *bias = base + k->bias_offset;
-  run(k, &k->a.forward, (void *)a, base + k->a.forward_offset, y);
+  run(k, &k->a.forward, (void *)a, base + k->a.forward_offset, y, scratch);
   if (k->plan.conv.skip_channels == 0) {
     if (k->plan.conv.bias || k->plan.conv.relu)
       finish_without_skip(k, (const float *)(void *)bias, y);
@@ -357,10 +369,10 @@ void decoder_conv2d_forward_cpu(DecoderConv2dKernel *k, const void *packed, cons
   if (k->skip_winograd != NULL)
     winograd_forward(k->skip_winograd, base + k->skip.forward_offset, skip, y, y, scratch);
   else if (k->plan.conv.bias)
-    call_run(&k->skip.forward, &k->library, k->device,
-             (void *[]){(void *)skip, base + k->skip.forward_offset, bias, y});
+    call_run_in(&k->skip.forward, &k->library, k->device,
+                (void *[]){(void *)skip, base + k->skip.forward_offset, bias, y}, scratch);
   else
-    run(k, &k->skip.forward, (void *)skip, base + k->skip.forward_offset, y);
+    run(k, &k->skip.forward, (void *)skip, base + k->skip.forward_offset, y, scratch);
   if (k->plan.conv.relu && k->skip_winograd == NULL) relu_forward_cpu(k->device, k->plan.y, y, y);
 }
 
@@ -369,12 +381,13 @@ void decoder_conv2d_backward_data_cpu(DecoderConv2dKernel *k, const void *packed
                                       void *scratch)
 {
   char *base = (char *)packed;
-  run(k, &k->a.backward_data[write_da], (void *)dy, base + k->a.backward_offset, da);
+  run(k, &k->a.backward_data[write_da], (void *)dy, base + k->a.backward_offset, da, scratch);
   if (k->skip_winograd_data != NULL)
     winograd_forward(k->skip_winograd_data, base + k->skip.backward_offset, dy,
                      write_dskip == WRITE_ADD ? dskip : NULL, dskip, scratch);
   else if (k->plan.conv.skip_channels > 0)
-    run(k, &k->skip.backward_data[write_dskip], (void *)dy, base + k->skip.backward_offset, dskip);
+    run(k, &k->skip.backward_data[write_dskip], (void *)dy, base + k->skip.backward_offset, dskip,
+        scratch);
 }
 
 static void add_bias_gradient(const DecoderConv2dKernel *k, const void *dy, float *dbias)
@@ -398,15 +411,15 @@ void decoder_conv2d_backward_weight_cpu(DecoderConv2dKernel *k, const void *a, c
   char *base = scratch;
   float *plain_a = (float *)(void *)(base + k->dweight_offset);
   float *bias = (float *)(void *)(base + k->dbias_offset);
-  run(k, &k->a.backward_weight, (void *)a, (void *)dy, base);
+  run(k, &k->a.backward_weight, (void *)a, (void *)dy, base, base + k->room_offset);
   packed_weights_unpack(&k->a.gradient_weights, scratch, weights_of_a(k), false, plain_a);
   weights_enlarge_backward(plain_a, conv.out_channels, all_channels(k), conv.a_channels, dweight);
   if (conv.skip_channels == 0) {
     if (conv.bias) add_bias_gradient(k, dy, dbias);
     return;
   }
-  call_run(&k->skip.backward_weight, &k->library, k->device,
-           (void *[]){(void *)skip, (void *)dy, base, bias});
+  call_run_in(&k->skip.backward_weight, &k->library, k->device,
+              (void *[]){(void *)skip, (void *)dy, base, bias}, base + k->room_offset);
   for (int32_t o = 0; conv.bias && o < conv.out_channels; ++o)
     dbias[o] += bias[o];
   packed_weights_unpack(&k->skip.gradient_weights, scratch, weights_of_skip(k), true,

@@ -98,6 +98,16 @@ Status call_add(Call *call, const OneDnn *library, int argument,
   return STATUS_OK;
 }
 
+void call_run_in(const Call *call, const OneDnn *library, Device *device, void *const *handles,
+                 void *scratch)
+{
+  void *all[CALL_ARGUMENTS_MOST];
+  const int given = call->count - (call->scratch_bytes > 0 ? 1 : 0);
+  for (int i = 0; i < call->count; ++i)
+    all[i] = i < given ? handles[i] : scratch;
+  call_run(call, library, device, all);
+}
+
 dnnl_data_type_t onednn_data_type(Element element)
 {
   return element == ELEMENT_BF16 ? dnnl_bf16 : dnnl_f32;
@@ -283,7 +293,12 @@ static Status finish(const OneDnn *library, const Convolution *c, const Geometry
   *weights = *dnnl_primitive_desc_query_md(
       made, is_of_weight(c) ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
   TRY_ONEDNN(dnnl_primitive_create(&call->primitive, made), "convolution");
-  return add_arguments(library, c, weights, g, call);
+  TRY(add_arguments(library, c, weights, g, call));
+  const dnnl_memory_desc_t *scratch =
+      dnnl_primitive_desc_query_md(made, dnnl_query_scratchpad_md, 0);
+  call->scratch_bytes = dnnl_memory_desc_get_size(scratch);
+  return call->scratch_bytes == 0 ? STATUS_OK
+                                  : call_add(call, library, DNNL_ARG_SCRATCHPAD, scratch);
 }
 
 Status convolution_open(const OneDnn *library, const Convolution *convolution, Call *call,
@@ -298,6 +313,8 @@ Status convolution_open(const OneDnn *library, const Convolution *convolution, C
 
   dnnl_status_t status = describe(convolution, &g, &operation);
   if (status == dnnl_success) status = onednn_attributes(convolution->sum, &attributes);
+  if (status == dnnl_success)
+    status = dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user);
   if (status == dnnl_success && backward) status = make_hint(library, convolution, &hint);
   if (status == dnnl_success)
     status = dnnl_primitive_desc_create(&made, &operation, attributes, library->engine, hint);

@@ -36,6 +36,7 @@ typedef struct Call {
   dnnl_primitive_t primitive;
   dnnl_exec_arg_t arguments[CALL_ARGUMENTS_MOST];
   int count;
+  size_t scratch_bytes; /* that call_run_in wants */
 } Call;
 
 void call_close(Call *call);
@@ -43,6 +44,10 @@ Status call_add(Call *call, const OneDnn *library, int argument,
                 const dnnl_memory_desc_t *description);
 /* Handles in the order of the arguments. */
 void call_run(const Call *call, const OneDnn *library, Device *device, void *const *handles);
+
+/* The same for a primitive that convolution_open made: handles without scratch, aligned to 64 bytes. */
+void call_run_in(const Call *call, const OneDnn *library, Device *device, void *const *handles,
+                 void *scratch);
 
 /* Convolutions and transposed ones, in all directions. weight's layout is the library's own choice.
  */
@@ -65,7 +70,8 @@ typedef struct Convolution {
   bool sum; /* adds to what the output holds */
 } Convolution;
 
-/* weights: the layout chosen, and its size; freed by nobody. Errors: STATUS_UNSUPPORTED where only
+/* weights: the layout chosen, and its size; freed by nobody. What the library needs while it runs is
+ * the caller's to give: left alone it would keep some for each primitive. Errors: STATUS_UNSUPPORTED where only
  * the reference kernel of the library, hundreds of times slower, would take a large convolution. */
 Status convolution_open(const OneDnn *library, const Convolution *convolution, Call *call,
                         dnnl_memory_desc_t *weights);
