@@ -20,11 +20,21 @@ typedef struct Look {
   PlanMemory *memory;
 } Look;
 
-/* The model's own copy of the weights is gone before the first tile. */
+/* The model's own copy of the weights, which is gone before the first tile. */
 static size_t weight_bytes(const Model *model)
 {
   const ParameterList *list = model_parameters(model);
   return (size_t)(list->trained_count + list->statistic_count) * sizeof(float);
+}
+
+/* Weights are loaded before the first tile takes its memory: the larger of both counts. */
+static void add_loading(const Model *model, PlanMemory *memory)
+{
+  const size_t *host = memory->host;
+  const size_t loading = weight_bytes(model);
+  const size_t working =
+      host[PLAN_ACTIVATIONS] + host[PLAN_SCRATCH] + host[PLAN_BATCHES] + host[PLAN_CACHE];
+  if (loading > working) memory->host[PLAN_STAGING] = loading - working;
 }
 
 static void count(void *context)
@@ -40,6 +50,7 @@ static void count(void *context)
   look->memory->host[PLAN_CACHE] = raster_plan_cache_bytes(&p->common);
   plan_count(plan, look->run->device, look->memory);
   look->memory->host[PLAN_BATCHES] += classify_pack_bytes(&look->run->task);
+  add_loading(&look->run->model, look->memory);
 }
 
 static Status count_batch(ClassifyPlan *p, Classification *run, PlanMemory *memory)
