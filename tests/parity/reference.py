@@ -21,8 +21,9 @@ sys.path.insert(0, os.path.join(HERE, "..", "golden"))
 import formula  # noqa: E402
 import mask_rcnn  # noqa: E402
 import mask_rcnn_net as nets  # noqa: E402
+from relu_corners import turned_relus  # noqa: E402
 
-ATTEMPTS, MARGIN = 12, 1e-6
+ATTEMPTS = 12
 MOST_ELEMENTS = 16 << 20  # larger tensors are left out
 DETECTORS = {
     "mask_rcnn_resnet18_frozen": nets.Spec("resnet18", True, 3, False, None, 128, 128, 6, 400, 100, True),
@@ -88,8 +89,7 @@ def about_detector(name, spec, drawn, seed):
 
 
 def write_detector(out, name, spec, seed, state=None):
-    # norms that learn enlarge what a relu at its corner does
-    drawn = mask_rcnn.draw(spec, seed, state, 1 if state else mask_rcnn.ATTEMPTS, spec.trained and state is None)
+    drawn = mask_rcnn.draw(spec, seed, state, 1 if state else ATTEMPTS, state is None)
     inputs = {"image.%d" % i: image for i, image in enumerate(drawn.images)}
     for i, target in enumerate(drawn.targets):
         inputs.update({"truth.%d.%s" % (i, key): value for key, value in target.items()})
@@ -114,20 +114,6 @@ def unet_run(net, x, labels, weight):
     return {key: value.detach().clone() for key, value in out.items()}
 
 
-def relu_margin(net, run):
-    """How near to 0 an input of a relu comes, over the root mean square of that layer's: rounding turns a relu at its corner."""
-    least = []
-
-    def look(module, inputs):
-        x = inputs[0].detach()
-        least.append((x.abs().min() / x.square().mean().sqrt()).item())
-    hooks = [module.register_forward_pre_hook(look) for module in net.modules() if isinstance(module, torch.nn.ReLU)]
-    out = run()
-    for hook in hooks:
-        hook.remove()
-    return min(least), out
-
-
 def unet_batch(name, side, bands, classes):
     x, labels = formula.image(name, nets.IMAGES, side, side, bands, classes)
     return torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(labels)
@@ -144,11 +130,14 @@ def write_unet(out, name, parts, seed, state=None, side=64):
     weight = torch.tensor([1.0, 2.5, 0.5, 1.25] * ((classes + 3) // 4))[:classes]
     weights = {key: value.clone() for key, value in net.state_dict().items()}
     exact_net = copy.deepcopy(net).double()
-    for attempt in range(attempts):  # the first batch that no relu is in doubt about, or the last
+    for attempt in range(attempts):  # the first batch whose gradients hang on no relu's corner, or the last
         x, labels = unet_batch("unet%s%s" % (seed, attempt or ""), side, bands, classes)
         exact_net.load_state_dict(state)
-        margin, exact = relu_margin(exact_net, lambda: unet_run(exact_net, x.double(), labels, weight.double()))
-        if margin > MARGIN:
+        exact = unet_run(exact_net, x.double(), labels, weight.double())
+        exact_net.load_state_dict(state)
+        with turned_relus():
+            turned = unet_run(exact_net, x.double(), labels, weight.double())
+        if mask_rcnn.worst_gradient(mask_rcnn.distances(turned, exact)) < mask_rcnn.CORNER_MOST:
             break
     single = unet_run(net, x, labels, weight)
     about = {"model": name, "kind": "unet", "backbone": encoder, "bands": bands, "classes": classes, "seed": seed,
