@@ -10,6 +10,7 @@
  *           is divided by the scale, s is what clipping leaves of the gradients over the scale, and
  *           after LOSS_SCALE_STEPS such steps the scale doubles, up to LOSS_SCALE_MOST. If not, s is
  *           0, which leaves the step out (optimizer_step.h), and the scale is halved, down to 1
+ *           A step that was left out counts as one in schedules and in AdamW's corrections
  *   Source  Micikevicius et al., "Mixed precision training", 2018, section 3.2; the constants are
  *           those of PyTorch's GradScaler */
 enum { LOSS_SCALE_STEPS = 2000 };
