@@ -121,8 +121,8 @@ void plan_print_memory(const Job *job, const Plan *plan, const PlanMemory *memor
     print_row(plan, part_names[i], memory->host[i], memory->device[i]);
   print_row(plan, "peak", sum(memory->host), sum(memory->device));
   if (plan->room_bytes > 0)
-    print_row(plan, "there is room for", plan->on_gpu ? 0 : plan->room_bytes,
-              plan->on_gpu ? plan->room_bytes : 0);
+    printf("  %-30s %*.1f\n", "there is room for", plan->on_gpu ? 21 : 10,
+           (double)plan->room_bytes / mib);
   (void)fflush(stdout);
 }
 

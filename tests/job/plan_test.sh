@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # plan from outside: what it predicts is what runs take, on one rank and on two; it refuses what cannot fit, and writes nothing.
 #
-#   plan_test.sh QUADRAT MAKE_SCENE MAKE_MODEL SANITIZED      (run by ctest)
+#   plan_test.sh QUADRAT MAKE_SCENE MAKE_MODEL SANITIZED PLUGIN      (run by ctest)      PLUGIN: emulated GPUs
 set -uo pipefail
 quadrat=$1
 make_scene=$2
 make_model=$3
 sanitized=$4
+plugin=$5
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
@@ -78,7 +79,7 @@ grep -q "per step of 4 samples" plan.txt || fail "nothing is measured: $(cat pla
 [ -z "$(ls -A new)" ] || fail "plan left $(ls -A new | tr '\n' ' ')"
 
 # What it calls the largest batch fits, and one more does not.
-plan_batch() { "$quadrat" plan train "${unet[@]}" --output=new/a.dlpk --measure=no --memory=2 "$@"; }
+plan_batch() { "$quadrat" plan train "${unet[@]}" --output=new/a.dlpk --measure=no --memory=1.2 "$@"; }
 largest=$(plan_batch 2>/dev/null | sed -nE 's/^batch +batch_size may be up to ([0-9]+):.*/\1/p')
 [ "${largest:-0}" -gt 4 ] || fail "no largest batch: $(plan_batch 2>&1)"
 plan_batch --batch_size="$largest" >out.txt 2>&1 || fail "the largest batch, $largest, does not fit: $(tail -n 1 out.txt)"
@@ -87,6 +88,18 @@ expect 6 "does not fit: a rank takes" "$quadrat" plan train "${unet[@]}" --outpu
 expect 6 "give a smaller tile_size" "$quadrat" plan classify "${map[@]}" --output=new/a.tif --memory=0.02
 expect 6 "does not fit: a rank takes" mpirun -n 2 --bind-to none "$quadrat" plan detect "${find[@]}" --output=new/a.gpkg --memory=0.02
 [ "$(grep -c '^quadrat plan: ' out.txt)" = 1 ] || fail "not one sentence: $(cat out.txt)"
+
+# GPUs: memory that the plug-in would give is counted apart, and never touched; without one it is reckoned from the CPU.
+expect 0 "GPU (guessed)" env CUDA_VISIBLE_DEVICES= "$quadrat" plan train --chips=chips.h5 --encoder=resnet18 --crop_size=32 --batch_size=2 \
+  --output=new/a.dlpk --device=gpu
+if [ -f "$plugin" ]; then
+  mkdir with && ln "$quadrat" with/quadrat 2>/dev/null || cp "$quadrat" with/quadrat
+  cp "$plugin" with/quadrat_cuda.so
+  expect 0 " GPU" with/quadrat plan train --chips=chips.h5 --encoder=resnet18 --crop_size=32 --batch_size=2 --output=new/a.dlpk --device=gpu \
+    --measure=no
+  grep -qE '^  activations +0\.0 +[1-9]' out.txt || fail "activations are not the GPU's: $(cat out.txt)"
+  expect 0 " GPU" with/quadrat plan classify --raster=scene.tif --model=m.dlpk --tile_size=64 --output=new/a.tif --device=gpu --measure=no
+fi
 
 expect 2 "one of train, classify, detect" "$quadrat" plan
 expect 2 "not “nms”" "$quadrat" plan nms --input=a.gpkg
