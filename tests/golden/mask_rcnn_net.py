@@ -37,7 +37,7 @@ def build(spec):
     smaller, larger = spec.resize or (min(spec.height, spec.width), max(spec.height, spec.width))
     anchors = anchor_count(spec)
     sampling = dict(rpn_batch_size_per_image=2 * anchors, box_batch_size_per_image=4 * (spec.post + spec.objects),
-                    box_positive_fraction=0.25) if spec.everything else dict(rpn_batch_size_per_image=64, box_batch_size_per_image=32)
+                    box_positive_fraction=0.25) if spec.everything else dict(rpn_batch_size_per_image=256, box_batch_size_per_image=64)
     if spec.bands != 3:
         backbone.body.conv1 = torch.nn.Conv2d(spec.bands, 64, 7, 2, 3, bias=False)
         sampling.update(image_mean=[0.5] * spec.bands, image_std=[0.25] * spec.bands)

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { MASK_PX = 2 * MASK_RCNN_MASK_PX, BOX_HEAD = 1, MASK_HEAD = 2 };
 
@@ -11,6 +12,8 @@ static const double gradient_tolerance = 1e-3;
 static const double gradient_floor = 1e-5;
 /* Boxes that lie this share of the image apart are not the same one. */
 static const double other_box = 1e-2;
+/* Scores this near have no order: float32's rounding of the logits behind them decides. */
+static const double tied_scores = 2.5e-7;
 
 /* One run over the stages. */
 typedef struct Run {
@@ -147,6 +150,36 @@ static void compare_input(const Run *run)
 
 /* --- proposals --- */
 
+static double box_distance(const float *a, const float *b)
+{
+  double most = 0;
+  for (int k = 0; k < 4; ++k)
+    most = fmax(most, fabs((double)a[k] - (double)b[k]));
+  return most;
+}
+
+/* Scores that float32 cannot tell apart have no order: such neighbours are put as the reference has
+ * them. */
+static void order_ties(const Run *run, int32_t image, int64_t count, float *boxes, float *scores)
+{
+  int64_t box_values, score_values;
+  const float *box = expected(run, named(run, "proposals.%d.boxes", image), &box_values);
+  const float *score = expected(run, named(run, "proposals.%d.scores", image), &score_values);
+  if (box_values != 4 * count || score_values != count) return;
+  for (int64_t i = 0; i + 1 < count; ++i) {
+    float *here = boxes + 4 * i, *next = here + 4;
+    if (fabs((double)score[i] - (double)score[i + 1]) > tied_scores) continue;
+    if (box_distance(here, box + 4 * i) <= box_distance(next, box + 4 * i)) continue;
+    float kept[4];
+    memcpy(kept, here, sizeof kept);
+    memcpy(here, next, sizeof kept);
+    memcpy(next, kept, sizeof kept);
+    const float kept_score = scores[i];
+    scores[i] = scores[i + 1];
+    scores[i + 1] = kept_score;
+  }
+}
+
 static void compare_proposals(const Run *run)
 {
   DetectorTrial *t = run->trial;
@@ -154,11 +187,11 @@ static void compare_proposals(const Run *run)
   const size_t images = (size_t)t->options.images;
   const size_t post = (size_t)t->options.proposals.post_count;
   const int32_t *counts = detector_trial_download(t, b->proposal_counts, images * sizeof *counts);
-  const float *boxes = detector_trial_download(t, b->proposals, 4 * images * post * sizeof *boxes);
-  const float *scores =
-      detector_trial_download(t, b->proposal_scores, images * post * sizeof *scores);
+  float *boxes = detector_trial_download(t, b->proposals, 4 * images * post * sizeof *boxes);
+  float *scores = detector_trial_download(t, b->proposal_scores, images * post * sizeof *scores);
   for (int32_t i = 0; i < t->options.images; ++i) {
     const size_t first = (size_t)i * post;
+    order_ties(run, i, counts[i], boxes + 4 * first, scores + first);
     compare_list(run, named(run, "proposals.%d.boxes", i), 4 * (int64_t)counts[i],
                  boxes + 4 * first);
     compare_list(run, named(run, "proposals.%d.scores", i), counts[i], scores + first);

@@ -57,13 +57,14 @@ def tensor_of(value):
     return (value.float() if value.is_floating_point() else value).contiguous().clone()
 
 
-def write_case(folder, about, weights, inputs, expected, apart):
+def write_case(folder, about, weights, inputs, expected, apart, corners):
     os.makedirs(folder, exist_ok=True)
     kept = {key: tensor_of(value) for key, value in expected.items() if value.numel() <= MOST_ELEMENTS}
     save_file({key: tensor_of(value) for key, value in weights.items()}, os.path.join(folder, "weights.safetensors"))
     save_file({key: tensor_of(value) for key, value in inputs.items()}, os.path.join(folder, "input.safetensors"))
     save_file(kept, os.path.join(folder, "expected.safetensors"))
-    for file, content in (("case.json", about), ("float32.json", {key: apart[key] for key in kept if key in apart})):
+    for file, content in (("case.json", about), ("float32.json", {key: apart[key] for key in kept if key in apart}),
+                          ("corners.json", corners)):
         with open(os.path.join(folder, file), "w") as stream:
             json.dump(content, stream, indent=1)
             stream.write("\n")
@@ -94,7 +95,7 @@ def write_detector(out, name, spec, seed, state=None):
     for i, target in enumerate(drawn.targets):
         inputs.update({"truth.%d.%s" % (i, key): value for key, value in target.items()})
     about = about_detector(name, spec, drawn, seed)
-    write_case(os.path.join(out, name), about, drawn.net.state_dict(), inputs, drawn.out, drawn.apart)
+    write_case(os.path.join(out, name), about, drawn.net.state_dict(), inputs, drawn.out, drawn.apart, drawn.corners)
 
 
 # --- U-Nets ---
@@ -137,13 +138,14 @@ def write_unet(out, name, parts, seed, state=None, side=64):
         exact_net.load_state_dict(state)
         with turned_relus():
             turned = unet_run(exact_net, x.double(), labels, weight.double())
-        if mask_rcnn.worst_gradient(mask_rcnn.distances(turned, exact)) < mask_rcnn.CORNER_MOST:
+        corners = {key: value for key, value in mask_rcnn.distances(turned, exact).items() if ".grad." in key}
+        if max(corners.values()) < mask_rcnn.CORNER_MOST:
             break
     single = unet_run(net, x, labels, weight)
     about = {"model": name, "kind": "unet", "backbone": encoder, "bands": bands, "classes": classes, "seed": seed,
              "images": nets.IMAGES, "height": side, "width": side, "inference": True, "training": True, "made_by": nets.versions()}
     write_case(os.path.join(out, name), about, weights, {"x": x, "labels": labels, "class_weights": weight}, exact,
-               mask_rcnn.distances(single, exact))
+               mask_rcnn.distances(single, exact), corners)
 
 
 # --- weights of the caller's ---
