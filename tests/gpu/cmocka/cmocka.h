@@ -63,6 +63,7 @@ static inline int cmocka_run(const struct CMUnitTest *tests, size_t count)
     if (cmocka_a != cmocka_b) fail_msg("%s is %jd, not %jd", #a, cmocka_a, cmocka_b);              \
   } while (0)
 #define assert_memory_equal(a, b, bytes) assert_true(memcmp((a), (b), (bytes)) == 0)
+#define assert_memory_not_equal(a, b, bytes) assert_true(memcmp((a), (b), (bytes)) != 0)
 #define assert_in_range(value, least, most)                                                        \
   do {                                                                                             \
     const uintmax_t cmocka_value = (uintmax_t)(value);                                             \
