@@ -47,11 +47,6 @@ static Convolution convolution_of(const Conv2dPlan *plan, ConvolutionKind kind)
                        .dilation = plan->conv.dilation};
 }
 
-static void want_scratch(OpBytes *bytes, size_t wanted)
-{
-  if (wanted > bytes->scratch) bytes->scratch = wanted;
-}
-
 static Status open_forward(Conv2dKernel *k, OpBytes *bytes)
 {
   const Conv2d conv = k->plan.conv;

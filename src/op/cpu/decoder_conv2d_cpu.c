@@ -42,11 +42,6 @@ static size_t take(size_t *bytes, size_t wanted)
   return offset;
 }
 
-static void want_scratch(OpBytes *bytes, size_t wanted)
-{
-  if (wanted > bytes->scratch) bytes->scratch = wanted;
-}
-
 static Shape part_shape(Shape shape, int32_t channels)
 {
   shape.channels = channels;

@@ -3,6 +3,7 @@
 #include <oneapi/dnnl/dnnl.h>
 
 #include "device/device.h"
+#include "op/backend.h"
 #include "tensor/shape.h"
 
 /* Up to the next line of the caches, where parts of packed weights and of scratch begin. */
@@ -49,6 +50,12 @@ void call_run(const Call *call, const OneDnn *library, Device *device, void *con
 void call_run_in(const Call *call, const OneDnn *library, Device *device, void *const *handles,
                  void *scratch);
 
+/* Scratch is shared by all calls: the largest wish counts. */
+static inline void want_scratch(OpBytes *bytes, size_t wanted)
+{
+  if (wanted > bytes->scratch) bytes->scratch = wanted;
+}
+
 /* Convolutions and transposed ones, in all directions. weight's layout is the library's own choice.
  */
 typedef enum ConvolutionKind {
@@ -71,8 +78,9 @@ typedef struct Convolution {
 } Convolution;
 
 /* weights: the layout chosen, and its size; freed by nobody. What the library needs while it runs is
- * the caller's to give: left alone it would keep some for each primitive. Errors: STATUS_UNSUPPORTED where only
- * the reference kernel of the library, hundreds of times slower, would take a large convolution. */
+ * the caller's to give: left alone it would keep some for each primitive. Errors: STATUS_UNSUPPORTED
+ * where only the reference kernel of the library, hundreds of times slower, would take a large
+ * convolution. */
 Status convolution_open(const OneDnn *library, const Convolution *convolution, Call *call,
                         dnnl_memory_desc_t *weights);
 
