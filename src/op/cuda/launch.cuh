@@ -110,7 +110,7 @@ static inline void launched(Device *device, const char *kernel)
 }
 
 /* LAUNCH(device, kernel, grid, block, arguments …), on the compute stream. Where no CUDA compiler
- * reads this, the tests' emulator runs the same kernel on the host. */
+ * reads this, the tests' emulator runs the same kernel on the host, later. */
 #ifdef __CUDACC__
 #define LAUNCH(device, kernel, grid, block, ...)                                                   \
   do {                                                                                             \
@@ -120,7 +120,8 @@ static inline void launched(Device *device, const char *kernel)
 #else
 #define LAUNCH(device, kernel, grid, block, ...)                                                   \
   do {                                                                                             \
-    emulate((grid), (block), [&]() { kernel(__VA_ARGS__); });                                      \
+    emulate_later(cuda_stream_of(device),                                                          \
+                  [=]() { emulate((grid), (block), [=]() { kernel(__VA_ARGS__); }); });            \
     launched((device), #kernel);                                                                   \
   } while (0)
 #endif

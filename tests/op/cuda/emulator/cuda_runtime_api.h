@@ -1,7 +1,8 @@
 #pragma once
 
-/* As much of CUDA's runtime as the plug-in uses, on host memory and in order, so that the plug-in's
- * own code can be tested where there is no GPU. Kernels run thread by thread (emulator.hpp). */
+/* As much of CUDA's runtime as the plug-in uses, on host memory, so that the plug-in's own code can
+ * be tested where there is no GPU. Streams run late (emulated_streams.cpp), kernels thread by thread
+ * (emulator.cpp). */
 #include <stddef.h>
 
 #ifdef __cplusplus
@@ -13,7 +14,13 @@ typedef enum cudaError_t {
   cudaErrorMemoryAllocation,
   cudaErrorInsufficientDriver,
   cudaErrorNoDevice,
-  cudaErrorNotReady
+  cudaErrorNotReady,
+  cudaErrorIllegalState,
+  cudaErrorStreamCaptureUnsupported,
+  cudaErrorStreamCaptureInvalidated,
+  cudaErrorStreamCaptureUnjoined,
+  cudaErrorStreamCaptureIsolation,
+  cudaErrorCapturedEvent
 } cudaError_t;
 
 typedef enum cudaMemcpyKind {
@@ -22,9 +29,17 @@ typedef enum cudaMemcpyKind {
   cudaMemcpyDeviceToDevice
 } cudaMemcpyKind;
 
-enum { cudaStreamNonBlocking = 1 };
+typedef enum cudaStreamCaptureMode {
+  cudaStreamCaptureModeGlobal,
+  cudaStreamCaptureModeThreadLocal
+} cudaStreamCaptureMode;
+
+enum { cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2 };
 
 typedef struct CUstream_st *cudaStream_t;
+typedef struct CUevent_st *cudaEvent_t;
+typedef struct CUgraph_st *cudaGraph_t;
+typedef struct CUgraphExec_st *cudaGraphExec_t;
 
 struct cudaDeviceProp {
   char name[256];
@@ -44,6 +59,18 @@ cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, i
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamQuery(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventQuery(cudaEvent_t event);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *playable, cudaGraph_t graph,
+                                 unsigned long long flags);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t playable, cudaStream_t stream);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t playable);
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes);
 cudaError_t cudaMalloc(void **memory, size_t bytes);
 cudaError_t cudaFree(void *memory);
@@ -53,7 +80,14 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
                             cudaStream_t stream);
 cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream);
 
+/* For the emulator's own C: a call with a copy of its argument, in the order of the stream; and all
+ * streams to their ends. */
+void emulated_copy_then_call(cudaStream_t stream, void (*call)(const void *argument),
+                             const void *argument, size_t bytes);
+cudaError_t emulated_finish_all(void);
+
 #ifdef __cplusplus
 }
+#include "emulated_streams.hpp"
 #include "emulator.hpp"
 #endif

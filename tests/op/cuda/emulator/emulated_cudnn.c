@@ -137,11 +137,16 @@ static double finished(const ConvGraph *g, ConvOperands operands, int64_t index,
   return g->relu && sum < 0.0 ? 0.0 : sum;
 }
 
-void cudnn_context_run(Device *device, const ConvEngine *engine, ConvOperands operands)
+typedef struct Run {
+  ConvGraph graph;
+  ConvOperands operands;
+} Run;
+
+static void run(const void *argument)
 {
-  const ConvGraph *g = &engine->graph;
-  require((operands.bias != NULL) == g->bias && (operands.add != NULL) == g->add);
-  require(operands.add == NULL || operands.add != operands.y);
+  const Run *asked = argument;
+  const ConvGraph *g = &asked->graph;
+  const ConvOperands operands = asked->operands;
   memset(operands.workspace, 0xFF, WORKSPACE_BYTES);
   Visit *const visits[] = {add_y, add_y, add_x, add_w};
   const Shape shapes[] = {g->y, g->y, g->x, conv_graph_weights(g)};
@@ -156,4 +161,13 @@ void cudnn_context_run(Device *device, const ConvEngine *engine, ConvOperands op
         g->pass == CONV_FORWARD_FUSED ? finished(g, operands, i, sums[i]) : sums[i]);
   memset(operands.workspace, 0xFF, WORKSPACE_BYTES);
   memory_free(memory);
+}
+
+void cudnn_context_run(Device *device, const ConvEngine *engine, ConvOperands operands)
+{
+  const ConvGraph *g = &engine->graph;
+  require((operands.bias != NULL) == g->bias && (operands.add != NULL) == g->add);
+  require(operands.add == NULL || operands.add != operands.y);
+  const Run asked = {*g, operands};
+  emulated_copy_then_call(cuda_stream_of(device), run, &asked, sizeof asked);
 }

@@ -60,36 +60,18 @@ cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest)
   return cudaSuccess;
 }
 
-cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int priority)
-{
-  *stream = (cudaStream_t)(uintptr_t)1; /* never looked into */
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamDestroy(cudaStream_t stream)
-{
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamQuery(cudaStream_t stream)
-{
-  return cudaSuccess;
-}
-
-cudaError_t cudaStreamSynchronize(cudaStream_t stream)
-{
-  return cudaSuccess;
-}
-
 cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
 {
   *free_bytes = *total_bytes = (size_t)4 << 30;
   return cudaSuccess;
 }
 
-/* Filled with NaN: fresh memory of a GPU holds anything. */
+/* Filled with NaN: fresh memory of a GPU holds anything. Like the driver's, allocation and release
+ * are no part of any stream. */
 cudaError_t cudaMalloc(void **memory, size_t bytes)
 {
+  const cudaError_t code = emulated_finish_all();
+  if (code != cudaSuccess) return code;
   const size_t rounded = (bytes + ALIGNMENT_BYTES - 1) / ALIGNMENT_BYTES * ALIGNMENT_BYTES;
   *memory = aligned_alloc(ALIGNMENT_BYTES, rounded);
   if (*memory == NULL) return cudaErrorMemoryAllocation;
@@ -99,8 +81,9 @@ cudaError_t cudaMalloc(void **memory, size_t bytes)
 
 cudaError_t cudaFree(void *memory)
 {
+  const cudaError_t code = emulated_finish_all();
   free(memory);
-  return cudaSuccess;
+  return code;
 }
 
 cudaError_t cudaMallocHost(void **memory, size_t bytes)
@@ -111,17 +94,4 @@ cudaError_t cudaMallocHost(void **memory, size_t bytes)
 cudaError_t cudaFreeHost(void *memory)
 {
   return cudaFree(memory);
-}
-
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
-                            cudaStream_t stream)
-{
-  if (bytes > 0) memmove(to, from, bytes);
-  return cudaSuccess;
-}
-
-cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t stream)
-{
-  if (bytes > 0) memset(memory, value, bytes);
-  return cudaSuccess;
 }
