@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +82,26 @@ static Status run(const Tool *tool, int argument_count, char **arguments, const 
   return tool->run(&job, values);
 }
 
+/* All ranks come here together, unless one failed by itself: then the others may wait for it for
+ * ever, so it speaks for itself and ends them. */
+static int end_together(const Tool *tool, const Comm *comm, const Log *log, Status mine)
+{
+  const double others_s = 30;
+  bool all = mine != STATUS_COMM;
+  Status status = mine;
+  if (all)
+    status = comm_agree_within(comm, mine, mine == STATUS_OK ? (double)INFINITY : others_s, &all);
+  if (!all) {
+    (void)fprintf(stderr, "quadrat %s: rank %d on %s: %s\n", tool->table->tool, comm_rank(comm),
+                  log->host, status_message());
+    (void)fflush(stderr);
+    comm_abort_after_words(comm, status_exit_code(status));
+  }
+  if (status != STATUS_OK && comm_rank(comm) == 0)
+    (void)fprintf(stderr, "quadrat %s: %s\n", tool->table->tool, status_message());
+  return status_exit_code(status);
+}
+
 static int run_job(const Tool *tool, int argument_count, char **arguments, const Comm *comm)
 {
   const Log log = log_open(comm_rank(comm), comm_rank_count(comm), getenv("QUADRAT_QUIET") != NULL);
@@ -88,10 +109,9 @@ static int run_job(const Tool *tool, int argument_count, char **arguments, const
   Status status = comm_agree(comm, arena_open(&arena));
   interrupt_watch();
   if (status == STATUS_OK) status = run(tool, argument_count, arguments, comm, &log, arena);
-  if (status != STATUS_OK && comm_rank(comm) == 0)
-    (void)fprintf(stderr, "quadrat %s: %s\n", tool->table->tool, status_message());
+  const int code = end_together(tool, comm, &log, status);
   arena_close(arena);
-  return status_exit_code(status);
+  return code;
 }
 
 /* What needs no ranks: help, the version, a tool that does not exist. -1: go on. */

@@ -10,7 +10,7 @@
 /* The ranks of a job, and what they say to each other. A Comm is used by one thread at a time
  * (comm_duplicate gives another). Calls that wait for other ranks let go of the core while they do,
  * but comm_sum_float, which stands in the training loop where ranks keep step. After STATUS_COMM
- * nothing is promised: main ends the job. */
+ * nothing is promised: the rank that has it asks no other any more, and main ends the job. */
 typedef struct Comm Comm;
 
 typedef enum CommOp { COMM_SUM, COMM_MAX, COMM_MIN } CommOp;
@@ -23,6 +23,8 @@ typedef enum CommOp { COMM_SUM, COMM_MAX, COMM_MIN } CommOp;
 Status comm_start(int *argument_count, char ***arguments, Comm **world);
 void comm_stop(Comm *world);
 _Noreturn void comm_abort(const Comm *comm, int exit_code);
+/* comm_abort after 2 s, in which other ranks that met the same failure may say so. */
+_Noreturn void comm_abort_after_words(const Comm *comm, int exit_code);
 
 /* Local. */
 int comm_rank(const Comm *comm);
@@ -33,8 +35,14 @@ int comm_rank_count_on_node(const Comm *comm);
 
 /* Collective. Returns on all ranks the status of the lowest rank that failed, with its sentence
  * (behind "rank 3 on node7: " unless it is rank 0, which speaks for the job); STATUS_OK if none
- * did. Stands before every collective that a failed rank would not reach. */
+ * did. Stands before every collective that a failed rank would not reach. A rank whose own status
+ * is STATUS_COMM does not wait for the others, which may never come: it has its status back at once.
+ */
 Status comm_agree(const Comm *comm, Status mine);
+/* Collective. The same for any status, but waits for the others for so long only (INFINITY: for
+ * ever). all: whether they came; if not, nothing may be asked of them any more, and the result is
+ * mine, or STATUS_COMM if that is STATUS_OK. */
+Status comm_agree_within(const Comm *comm, Status mine, double seconds, bool *all);
 
 /* Collective. The same bytes everywhere, from rank root. */
 Status comm_broadcast(const Comm *comm, int root, void *bytes, size_t count);

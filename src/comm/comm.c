@@ -1,6 +1,7 @@
 /* Start and end of MPI, who sits where, and agreement on what happened. */
 #include "comm/comm.h"
 
+#include <math.h>
 #include <sched.h>
 #include <string.h>
 #include <time.h>
@@ -36,15 +37,23 @@ static void nap(double waited_s)
   (void)nanosleep(&pause, NULL);
 }
 
-Status comm_wait(MPI_Request *request)
+static Status wait_within(MPI_Request *request, double seconds, bool *came)
 {
   const double started_s = clock_seconds();
   for (;;) {
     int complete = 0;
     TRY_MPI(MPI_Test(request, &complete, MPI_STATUS_IGNORE));
-    if (complete) return STATUS_OK;
-    nap(clock_seconds() - started_s);
+    const double waited_s = clock_seconds() - started_s;
+    *came = complete != 0;
+    if (*came || waited_s > seconds) return STATUS_OK;
+    nap(waited_s);
   }
+}
+
+Status comm_wait(MPI_Request *request)
+{
+  bool came;
+  return wait_within(request, (double)INFINITY, &came);
 }
 
 Status comm_meet(const Comm *comm)
@@ -149,6 +158,12 @@ void comm_abort(const Comm *comm, int exit_code)
   _exit(exit_code);
 }
 
+void comm_abort_after_words(const Comm *comm, int exit_code)
+{
+  (void)nanosleep(&(struct timespec){.tv_sec = 2}, NULL);
+  comm_abort(comm, exit_code);
+}
+
 int comm_rank(const Comm *comm)
 {
   return comm->rank;
@@ -183,22 +198,37 @@ static Failure describe(Status mine)
   return failure;
 }
 
-Status comm_agree(const Comm *comm, Status mine)
+/* On all ranks what rank first_failed says. */
+static Status hear_failure(const Comm *comm, int first_failed, Status mine)
 {
-  if (comm->rank_count == 1) return mine;
-  const int my_place = mine == STATUS_OK ? comm->rank_count : comm->rank;
-  int first_failed = comm->rank_count;
-  MPI_Request request;
-  TRY_MPI(MPI_Iallreduce(&my_place, &first_failed, 1, MPI_INT, MPI_MIN, comm->mpi, &request));
-  TRY(comm_wait(&request));
-  if (first_failed == comm->rank_count) return STATUS_OK;
-
   Failure failure = describe(mine);
   TRY_MPI(MPI_Bcast(&failure, sizeof failure, MPI_BYTE, first_failed, comm->mpi));
   /* Rank 0 speaks for the job; of another rank it matters where it sits. */
   if (first_failed == 0) return status_set(failure.status, "%s", failure.message);
   return status_set(failure.status, "rank %d on %s: %s", first_failed, failure.host,
                     failure.message);
+}
+
+Status comm_agree_within(const Comm *comm, Status mine, double seconds, bool *all)
+{
+  *all = true;
+  if (comm->rank_count == 1) return mine;
+  const int my_place = mine == STATUS_OK ? comm->rank_count : comm->rank;
+  int first_failed = comm->rank_count;
+  MPI_Request request;
+  TRY_MPI(MPI_Iallreduce(&my_place, &first_failed, 1, MPI_INT, MPI_MIN, comm->mpi, &request));
+  TRY(wait_within(&request, seconds, all));
+  if (!*all && mine != STATUS_OK) return mine;
+  if (!*all)
+    return status_set(STATUS_COMM, "not all ranks have answered after %.0f s; is one lost?",
+                      seconds);
+  return first_failed == comm->rank_count ? STATUS_OK : hear_failure(comm, first_failed, mine);
+}
+
+Status comm_agree(const Comm *comm, Status mine)
+{
+  bool all;
+  return mine == STATUS_COMM ? mine : comm_agree_within(comm, mine, (double)INFINITY, &all);
 }
 
 static Status fill_copy(const Comm *comm, Comm *copy)

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/require.h"
 #include "gradients_ways.h"
+#include "sum_watch.h"
 
 typedef enum Way {
   WAY_ALONE,  /* one rank */
@@ -25,41 +26,84 @@ struct Gradients {
   float *staging;      /* bucket_count, pinned; WAY_STAGED */
   const NcclDriver *driver;
   Nccl *nccl; /* WAY_NCCL */
+  SumWatch *watch;
+  bool in_step; /* begun, not finished: other ranks may be elsewhere */
   char backend[256];
 };
 
+static const double connect_most_s = 120;
+
 static void drop_nccl(Gradients *gradients)
 {
-  if (gradients->nccl != NULL) gradients->driver->abort(gradients->nccl);
+  if (gradients->nccl == NULL) return;
+  sum_watch_follow(gradients->watch, NULL, NULL);
+  gradients->driver->abort(gradients->nccl);
+  gradients->driver->close(gradients->nccl);
   gradients->nccl = NULL;
 }
 
-static Status connect_nccl(Gradients *gradients)
+/* Asked by the device while the host waits for it. Ends NCCL's kernels, else the streams never would.
+ */
+static Status ask_watch(void *context)
 {
-  const double deadline_s = 120;
+  Gradients *gradients = context;
+  const Status status = sum_watch_check(gradients->watch);
+  if (status != STATUS_OK) gradients->driver->abort(gradients->nccl);
+  return status;
+}
+
+static Status open_nccl(Gradients *gradients, const unsigned char id[NCCL_ID_BYTES],
+                        double deadline_s)
+{
+  const Comm *comm = gradients->comm;
+  sum_watch_enter(gradients->watch, (SumName){.what = "the connection of the ranks"});
+  const Status status = gradients->driver->open(
+      device_driver(gradients->device), id, comm_rank(comm), comm_rank_count(comm),
+      deadline_s < connect_most_s ? deadline_s : connect_most_s, &gradients->nccl);
+  sum_watch_leave(gradients->watch, SUM_FAILED);
+  return status;
+}
+
+/* refused: all ranks agree that NCCL cannot be used, and may go another way. */
+static Status connect_nccl(Gradients *gradients, double deadline_s, bool *refused)
+{
   const Comm *comm = gradients->comm;
   unsigned char id[NCCL_ID_BYTES] = {0};
   Status status = STATUS_OK;
   if (comm_rank(comm) == 0) status = gradients->driver->make_id(id);
-  TRY(comm_agree(comm, status));
+  status = comm_agree_within(comm, status, deadline_s, refused);
+  if (status != STATUS_OK) return status;
   TRY(comm_broadcast(comm, 0, id, sizeof id));
-  status = gradients->driver->open(device_driver(gradients->device), id, comm_rank(comm),
-                                   comm_rank_count(comm), deadline_s, &gradients->nccl);
-  return comm_agree(comm, status);
+  status = open_nccl(gradients, id, deadline_s);
+  return comm_agree_within(comm, status, deadline_s, refused);
+}
+
+static void start_watch(Gradients *gradients)
+{
+  gradients->way = WAY_NCCL;
+  sum_watch_follow(gradients->watch, gradients->driver, gradients->nccl);
+  gradients->driver->watch(gradients->nccl, ask_watch, gradients);
+  (void)snprintf(gradients->backend, sizeof gradients->backend, "%s", gradients->driver->version());
 }
 
 /* A job that NCCL refuses goes on over the host, and says so. */
-static void try_nccl(Gradients *gradients)
+static Status try_nccl(Gradients *gradients)
 {
-  if (connect_nccl(gradients) == STATUS_OK) {
-    gradients->way = WAY_NCCL;
-    (void)snprintf(gradients->backend, sizeof gradients->backend, "%s",
-                   gradients->driver->version());
-    return;
+  bool refused = false;
+  double deadline_s;
+  TRY(comm_agree(gradients->comm, sum_watch_deadline(&deadline_s)));
+  TRY(sum_watch_open(gradients->comm, deadline_s, &gradients->watch));
+  const Status status = connect_nccl(gradients, deadline_s, &refused);
+  if (status == STATUS_OK) {
+    start_watch(gradients);
+    return STATUS_OK;
   }
-  drop_nccl(gradients);
   (void)snprintf(gradients->backend, sizeof gradients->backend, "MPI on the host, since %s",
                  status_message());
+  drop_nccl(gradients);
+  sum_watch_close(gradients->watch, refused);
+  gradients->watch = NULL;
+  return refused ? STATUS_OK : status;
 }
 
 static Status open_staging(Gradients *gradients)
@@ -79,11 +123,15 @@ static Status choose_way(Gradients *gradients, bool on_gpu)
   gradients->way = WAY_ALONE;
   if (comm_rank_count(gradients->comm) == 1) return STATUS_OK;
 
-  /* Least over the ranks: 0 if any has no NCCL, and if any is on a GPU. */
-  int64_t of_all[2] = {on_gpu && gradients->driver != NULL, !on_gpu};
-  TRY(comm_reduce_int64(gradients->comm, COMM_MIN, of_all, 2));
+  /* Least over the ranks: 0 if any has no NCCL, if any is on a GPU, and if any is not. */
+  int64_t of_all[3] = {on_gpu && gradients->driver != NULL, !on_gpu, on_gpu};
+  TRY(comm_reduce_int64(gradients->comm, COMM_MIN, of_all, 3));
   gradients->way = of_all[1] ? WAY_HOST : WAY_STAGED;
-  if (of_all[0]) try_nccl(gradients);
+  if (of_all[0]) TRY(try_nccl(gradients));
+  if (!of_all[0] && !of_all[1])
+    (void)snprintf(gradients->backend, sizeof gradients->backend, "MPI on the host, since %s",
+                   of_all[2] ? "the CUDA plug-in was built without NCCL"
+                             : "not all ranks have a GPU");
   if (gradients->way != WAY_STAGED) return STATUS_OK;
   return comm_agree(gradients->comm, open_staging(gradients));
 }
@@ -146,21 +194,29 @@ static Status sum_staged(Gradients *gradients, float *values, size_t count)
   return STATUS_OK;
 }
 
-static Status sum_nccl(Gradients *gradients, float *values, size_t count)
+/* On a failure the communicator is ended at once, so that the other ranks notice. */
+static Status sum_nccl(Gradients *gradients, SumName name, float *values, size_t count)
 {
+  SumWatch *watch = gradients->watch;
   if (gradients->nccl == NULL) return status_set(STATUS_COMM, "NCCL has failed before");
-  const Status status = gradients->driver->sum(gradients->nccl, values, count);
-  if (status != STATUS_OK) drop_nccl(gradients); /* so that the other ranks notice */
+  TRY(ask_watch(gradients));
+  const bool recorded = gradients->driver->is_recording(gradients->nccl);
+  sum_watch_enter(watch, name);
+  Status status = gradients->driver->sum(gradients->nccl, values, count);
+  sum_watch_leave(watch, status != STATUS_OK ? SUM_FAILED : recorded ? SUM_RECORDED : SUM_ISSUED);
+  if (status == STATUS_OK) return STATUS_OK;
+  status = sum_watch_fail(watch, status == STATUS_UNSUPPORTED ? STATUS_COMM : status);
+  drop_nccl(gradients);
   return status;
 }
 
-static Status sum(Gradients *gradients, float *values, size_t count)
+static Status sum(Gradients *gradients, SumName name, float *values, size_t count)
 {
   switch (gradients->way) {
   case WAY_ALONE: return STATUS_OK;
   case WAY_HOST: return comm_sum_float(gradients->comm, values, count);
   case WAY_STAGED: return sum_staged(gradients, values, count);
-  case WAY_NCCL: return sum_nccl(gradients, values, count);
+  case WAY_NCCL: return sum_nccl(gradients, name, values, count);
   }
   return STATUS_OK;
 }
@@ -172,15 +228,24 @@ static Status sum_buckets(Gradients *gradients, size_t first)
                             ? gradients->summed_from - gradients->bucket_count
                             : 0;
     if (from < first) break;
-    TRY(sum(gradients, gradients->block + from, gradients->summed_from - from));
+    const size_t before = (gradients->count - gradients->summed_from) / gradients->bucket_count;
+    const SumName name = {.what = "the sum of gradients", .bucket = (int32_t)before + 1};
+    TRY(sum(gradients, name, gradients->block + from, gradients->summed_from - from));
     gradients->summed_from = from;
   }
   return STATUS_OK;
 }
 
+void gradients_begin_step(Gradients *gradients, int64_t step)
+{
+  gradients->in_step = true;
+  if (gradients->watch != NULL) sum_watch_step(gradients->watch, step);
+}
+
 Status gradients_ready(Gradients *gradients, size_t first)
 {
   require(first <= gradients->count);
+  gradients->in_step = true;
   /* A staged sum stops the device: better once, at the end. */
   if (gradients->way == WAY_STAGED) return STATUS_OK;
   return sum_buckets(gradients, first);
@@ -197,13 +262,25 @@ Status gradients_finish(Gradients *gradients)
 {
   TRY(sum_buckets(gradients, 0));
   gradients->summed_from = gradients->count;
+  gradients->in_step = false;
   return join(gradients);
 }
 
-Status gradients_sum(Gradients *gradients, float *values, size_t count)
+Status gradients_sum(Gradients *gradients, const char *what, float *values, size_t count)
 {
-  TRY(sum(gradients, values, count));
+  TRY(sum(gradients, (SumName){.what = what}, values, count));
   return join(gradients);
+}
+
+bool gradients_can_record(const Gradients *gradients)
+{
+  return gradients->way == WAY_ALONE || gradients->way == WAY_NCCL;
+}
+
+void gradients_replayed(Gradients *gradients)
+{
+  gradients->in_step = false;
+  if (gradients->watch != NULL) sum_watch_replayed(gradients->watch);
 }
 
 const char *gradients_backend(const Gradients *gradients)
@@ -211,10 +288,22 @@ const char *gradients_backend(const Gradients *gradients)
   return gradients->backend;
 }
 
+/* A rank that leaves in the midst of a step cannot end NCCL together with the others. */
+static void close_nccl(Gradients *gradients)
+{
+  if (gradients->in_step) drop_nccl(gradients);
+  if (gradients->nccl == NULL) return;
+  sum_watch_follow(gradients->watch, NULL, NULL);
+  sum_watch_enter(gradients->watch, (SumName){.what = "the end of NCCL"});
+  gradients->driver->close(gradients->nccl);
+  sum_watch_leave(gradients->watch, SUM_FAILED);
+}
+
 void gradients_close(Gradients *gradients)
 {
   if (gradients == NULL) return;
-  if (gradients->nccl != NULL) gradients->driver->close(gradients->nccl);
+  if (gradients->nccl != NULL) close_nccl(gradients);
+  sum_watch_close(gradients->watch, !gradients->in_step);
   if (gradients->staging != NULL) (void)device_synchronize(gradients->device);
   if (gradients->staging != NULL) device_release_host(gradients->device, gradients->staging);
   memory_free(gradients);

@@ -1,18 +1,28 @@
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/status.h"
 
-/* NCCL as the plug-in gives it, under NCCL_DRIVER_SYMBOL (device_plugin_symbol). One communicator
- * per device; its sums run on a stream of their own, of the highest priority, beside the compute
- * stream. */
+/* NCCL as the plug-in gives it, under NCCL_DRIVER_SYMBOL (device_plugin_symbol); a plug-in that was
+ * built without NCCL has no such symbol. One communicator per device; its sums run on a stream of
+ * their own, of the highest priority, beside the compute stream.
+ *
+ * Sums may be recorded into a CUDA graph: while the compute stream is being captured, sum and join
+ * put their work into the graph and touch nothing that a capture forbids, and the communication
+ * stream is a part of the graph from the first sum to join, which must follow the last one before
+ * the capture ends. All ranks capture the same sums in the same order, after each kind of sum has
+ * run once outside of a graph (NCCL connects at the first), and replay as often as the others. The
+ * device itself counts what has ended, so that a replay counts as the sums that it holds. */
 #define NCCL_DRIVER_SYMBOL "quadrat_cuda_nccl"
 
 enum { NCCL_ID_BYTES = 128 };
 
 typedef struct Nccl Nccl;
 
+/* Calls are made by one thread at a time; ended and check by any thread until close. */
 typedef struct NcclDriver {
   /* "NCCL 2.28.9"; alive as long as the process. */
   const char *(*version)(void);
@@ -29,11 +39,20 @@ typedef struct NcclDriver {
   Status (*sum)(Nccl *nccl, float *values, size_t count);
   /* Local. The compute stream's next work waits for all sums issued so far; the host does not. */
   Status (*join)(Nccl *nccl);
-  /* Local. A failure that NCCL met in the background, else STATUS_OK. device_synchronize asks this
-   * by itself while it waits, so that a lost rank ends in STATUS_COMM and not in a hang. */
+  /* Local. Whether the compute stream is being captured: a sum is then recorded, not issued. */
+  bool (*is_recording)(const Nccl *nccl);
+  /* Local. Sums that the device has ended, those of replayed graphs among them; counts modulo
+   * 2^32. Reads memory: no call of CUDA. */
+  uint32_t (*ended)(const Nccl *nccl);
+  /* Local. A failure that NCCL met in the background, else STATUS_OK; also STATUS_OK while another
+   * thread is inside NCCL. */
   Status (*check)(Nccl *nccl);
-  /* Local. Ends the communicator without the other ranks; accepts NULL. */
+  /* Local. What the device asks while the host waits for it (device_synchronize); a failure ends
+   * the wait. NULL: nothing. */
+  void (*watch)(Nccl *nccl, Status (*ask)(void *context), void *context);
+  /* Local. Ends the communicator without the other ranks, so that the streams run out; what is on
+   * its way is lost, and later sums fail. */
   void (*abort)(Nccl *nccl);
-  /* Collective. Accepts NULL. */
+  /* Collective, but Local after abort or a failure. Accepts NULL. */
   void (*close)(Nccl *nccl);
 } NcclDriver;

@@ -64,6 +64,8 @@ static void find_plugin(Facts *facts)
   const char *nccl = comm_nccl_version();
   if (nccl != NULL) add_library(facts, nccl);
   if (gpu == NULL) return;
+  if (nccl == NULL)
+    add(facts, "NCCL", "none: the plug-in was built without it; several GPUs sum over the host");
   char library[BACKEND_LIBRARY_BYTES];
   gpu->library(library);
   add_library(facts, library);

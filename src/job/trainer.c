@@ -247,6 +247,7 @@ Status trainer_step(Trainer *t, Loader *loader, int64_t step)
   LoadedBatch batch;
   TRY(comm_agree(t->job->comm, loader_next(loader, &batch)));
   t->step = step;
+  gradients_begin_step(t->gradients, step);
   optimizer_clear_gradients(t->optimizer);
   TRY(t->kind->learn(t, &batch));
   device_download(t->device, t->ring + (size_t)(step % LOSS_RING) * t->sums_count, t->device_sums,

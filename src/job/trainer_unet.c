@@ -157,7 +157,7 @@ static Status learn(Trainer *t, const LoadedBatch *batch)
   t->backend->segmentation_loss_sums(t->device, u->loss, u->class_weights, logits,
                                      network_output(u->network, 0), u->feed.labels, t->device_sums,
                                      u->feed.scratch);
-  TRY(gradients_sum(t->gradients, t->device_sums, t->sums_count));
+  TRY(gradients_sum(t->gradients, "the sum of losses", t->device_sums, t->sums_count));
   t->backend->segmentation_loss_backward(t->device, u->loss, u->class_weights, t->device_sums,
                                          optimizer_loss_scale(t->optimizer), logits,
                                          network_output(u->network, 0), u->feed.labels,

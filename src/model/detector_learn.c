@@ -129,8 +129,9 @@ static void rpn_gradients(Detector *d)
 
 static Status sum_over_ranks(Detector *d, float *sums, size_t count)
 {
-  return d->options.gradients == NULL ? STATUS_OK
-                                      : gradients_sum(d->options.gradients, sums, count);
+  return d->options.gradients == NULL
+             ? STATUS_OK
+             : gradients_sum(d->options.gradients, "the sum of losses", sums, count);
 }
 
 Status detector_learn(Detector *d, Status (*ready)(void *context, size_t first), void *context)

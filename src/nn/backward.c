@@ -26,8 +26,8 @@ static void backward_norm(Network *n, const Step *step)
   const int64_t pixels = shape_pixels(n->shapes[step->output]);
   n->backend->batch_norm2d_backward_sums(step->norm, x, y, dy, saved, dweight, dbias, n->sums,
                                          n->scratch);
-  device_fail(n->device,
-              gradients_sum(n->options.shared_norm, n->sums, 2 * (size_t)step->node.channels));
+  device_fail(n->device, gradients_sum(n->options.shared_norm, "the sum of batch norm's gradients",
+                                       n->sums, 2 * (size_t)step->node.channels));
   n->backend->batch_norm2d_backward_from_sums(step->norm, parameters, n->sums,
                                               pixels * n->options.rank_count, x, y, dy, saved, dx,
                                               dadd, step->writes[1], n->scratch);

@@ -14,8 +14,8 @@ static void forward_norm(Network *n, const Step *step)
   }
   const int64_t pixels = shape_pixels(n->shapes[step->output]);
   n->backend->batch_norm2d_sums(step->norm, parameters, x, n->sums, n->scratch);
-  device_fail(n->device,
-              gradients_sum(n->options.shared_norm, n->sums, 2 * (size_t)step->node.channels));
+  device_fail(n->device, gradients_sum(n->options.shared_norm, "the sum of batch norm's statistics",
+                                       n->sums, 2 * (size_t)step->node.channels));
   n->backend->batch_norm2d_forward_from_sums(step->norm, parameters, n->sums,
                                              pixels * n->options.rank_count, x, add, y, saved,
                                              n->scratch);

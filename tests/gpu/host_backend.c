@@ -13,7 +13,7 @@ const Backend *backend_of(const Device *device)
   return backend;
 }
 
-Status gradients_sum(Gradients *gradients, float *values, size_t count)
+Status gradients_sum(Gradients *gradients, const char *what, float *values, size_t count)
 {
   return STATUS_OK;
 }

@@ -1,4 +1,5 @@
 #include <nccl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -7,19 +8,21 @@
 #include "base/memory.h"
 #include "cuda_device.h"
 #include "nccl_driver.h"
+#include "nccl_progress.h"
 
 /* Sums of gradients by NCCL, on their own stream of the highest priority. The communicator is
  * non-blocking: every call may answer "in progress", and is then polled against a deadline, because
- * NCCL knows none. */
+ * NCCL knows none. Whether a sum ends on the device is watched by whoever opened the communicator. */
 struct Nccl {
   CudaDevice *device;
-  ncclComm_t comm; /* NULL once aborted */
+  pthread_mutex_t lock; /* NCCL wants one thread inside at a time */
+  ncclComm_t comm;      /* NULL once aborted */
   cudaStream_t stream;
   cudaEvent_t ready; /* compute has filled what is summed next */
   cudaEvent_t done;  /* the last sum */
+  uint32_t *counter; /* sums ended; pinned, written by the device */
   double deadline_s;
-  double issued_s; /* when the last sum was */
-  bool pending;    /* sums that compute has not been told to wait for */
+  bool pending; /* sums that compute has not been told to wait for */
 };
 
 _Static_assert(NCCL_ID_BYTES == NCCL_UNIQUE_ID_BYTES, "the id travels as bytes");
@@ -34,20 +37,21 @@ static Status nccl_status(ncclResult_t code, ncclComm_t comm, const char *what)
                     detail != NULL && detail[0] != '\0' ? ": " : "", detail != NULL ? detail : "");
 }
 
-static void abort_nccl(Nccl *nccl)
+static void abort_comm(Nccl *nccl)
 {
   if (nccl->comm != NULL) (void)ncclCommAbort(nccl->comm);
   nccl->comm = NULL;
 }
 
-/* Waits for a call that answered code to end on the host; aborts on an error or when time is up. */
+/* Waits for a call that answered code to end on the host; aborts on an error or when time is up.
+ * Asks NCCL only, never CUDA, so that it may stand in a capture. */
 static Status settle(Nccl *nccl, ncclResult_t code, const char *what)
 {
   const double start_s = clock_seconds();
   ncclResult_t state = code;
   while (state == ncclInProgress) {
     if (clock_seconds() - start_s > nccl->deadline_s) {
-      abort_nccl(nccl);
+      abort_comm(nccl);
       return status_set(STATUS_COMM, "NCCL, %s: no end after %.0f s; is a rank lost?", what,
                         nccl->deadline_s);
     }
@@ -56,7 +60,7 @@ static Status settle(Nccl *nccl, ncclResult_t code, const char *what)
     if (asked != ncclSuccess) state = asked;
   }
   const Status status = nccl_status(state, nccl->comm, what);
-  if (status != STATUS_OK) abort_nccl(nccl);
+  if (status != STATUS_OK) abort_comm(nccl);
   return status;
 }
 
@@ -80,40 +84,40 @@ static Status make_id_nccl(unsigned char id[NCCL_ID_BYTES])
 
 static Status check_nccl(Nccl *nccl)
 {
-  if (nccl->comm == NULL) return status_set(STATUS_COMM, "NCCL's communicator was ended");
-  ncclResult_t state = ncclSuccess;
-  const ncclResult_t asked = ncclCommGetAsyncError(nccl->comm, &state);
-  const ncclResult_t code = asked != ncclSuccess ? asked : state;
-  if (code != ncclSuccess && code != ncclInProgress) {
-    const Status status = nccl_status(code, nccl->comm, "sum over the ranks");
-    abort_nccl(nccl);
-    return status == STATUS_UNSUPPORTED ? STATUS_COMM : status;
+  Status status = STATUS_OK;
+  if (pthread_mutex_trylock(&nccl->lock) != 0) return STATUS_OK;
+  if (nccl->comm != NULL) {
+    ncclResult_t state = ncclSuccess;
+    const ncclResult_t asked = ncclCommGetAsyncError(nccl->comm, &state);
+    const ncclResult_t code = asked != ncclSuccess ? asked : state;
+    if (code != ncclInProgress && nccl_status(code, nccl->comm, "in the background") != STATUS_OK)
+      status = STATUS_COMM;
   }
-  if (nccl->issued_s > 0 && clock_seconds() - nccl->issued_s > nccl->deadline_s &&
-      cudaEventQuery(nccl->done) == cudaErrorNotReady) {
-    (void)cudaGetLastError();
-    abort_nccl(nccl); /* ends its kernels, so that the streams can be waited for again */
-    return status_set(STATUS_COMM, "NCCL: a sum has not ended after %.0f s; is a rank lost?",
-                      nccl->deadline_s);
-  }
-  return STATUS_OK;
+  (void)pthread_mutex_unlock(&nccl->lock);
+  return status;
 }
 
-static Status watch(void *watched)
+static void watch_nccl(Nccl *nccl, Status (*ask)(void *context), void *context)
 {
-  return check_nccl(watched);
+  nccl->device->watch = ask;
+  nccl->device->watched = ask == NULL ? NULL : context;
 }
 
 static Status make_streams(Nccl *nccl)
 {
   int least = 0;
   int greatest = 0;
+  void *memory = NULL;
   TRY(cuda_status(cudaSetDevice(nccl->device->gpu), "choose the GPU"));
   TRY(cuda_status(cudaDeviceGetStreamPriorityRange(&least, &greatest), "stream priorities"));
   TRY(cuda_status(cudaStreamCreateWithPriority(&nccl->stream, cudaStreamNonBlocking, greatest),
                   "create the communication stream"));
   TRY(cuda_status(cudaEventCreateWithFlags(&nccl->ready, cudaEventDisableTiming), "an event"));
-  return cuda_status(cudaEventCreateWithFlags(&nccl->done, cudaEventDisableTiming), "an event");
+  TRY(cuda_status(cudaEventCreateWithFlags(&nccl->done, cudaEventDisableTiming), "an event"));
+  TRY(cuda_status(cudaMallocHost(&memory, sizeof *nccl->counter), "a counter of sums"));
+  nccl->counter = memory;
+  *nccl->counter = 0;
+  return STATUS_OK;
 }
 
 static Status fill(Nccl *nccl, const unsigned char id[NCCL_ID_BYTES], int rank, int rank_count)
@@ -130,23 +134,15 @@ static Status fill(Nccl *nccl, const unsigned char id[NCCL_ID_BYTES], int rank, 
 
 static void free_nccl(Nccl *nccl)
 {
-  if (nccl->device->watched == nccl) {
-    nccl->device->watch = NULL;
-    nccl->device->watched = NULL;
-  }
+  watch_nccl(nccl, NULL, NULL);
   (void)cudaSetDevice(nccl->device->gpu);
   if (nccl->stream != NULL) (void)cudaStreamSynchronize(nccl->stream);
   if (nccl->ready != NULL) (void)cudaEventDestroy(nccl->ready);
   if (nccl->done != NULL) (void)cudaEventDestroy(nccl->done);
   if (nccl->stream != NULL) (void)cudaStreamDestroy(nccl->stream);
+  if (nccl->counter != NULL) (void)cudaFreeHost(nccl->counter);
+  (void)pthread_mutex_destroy(&nccl->lock);
   memory_free(nccl);
-}
-
-static void abort_and_free(Nccl *nccl)
-{
-  if (nccl == NULL) return;
-  abort_nccl(nccl);
-  free_nccl(nccl);
 }
 
 static Status open_nccl(void *cuda_device, const unsigned char id[NCCL_ID_BYTES], int rank,
@@ -158,18 +154,25 @@ static Status open_nccl(void *cuda_device, const unsigned char id[NCCL_ID_BYTES]
   Nccl *opening = memory;
   opening->device = cuda_device;
   opening->deadline_s = deadline_s;
+  (void)pthread_mutex_init(&opening->lock, NULL);
   const Status status = fill(opening, id, rank, rank_count);
-  if (status != STATUS_OK) {
-    abort_and_free(opening);
-    return status;
+  if (status == STATUS_OK) {
+    *nccl = opening;
+    return STATUS_OK;
   }
-  opening->device->watch = watch;
-  opening->device->watched = opening;
-  *nccl = opening;
-  return STATUS_OK;
+  abort_comm(opening);
+  free_nccl(opening);
+  return status;
 }
 
-static Status sum_nccl(Nccl *nccl, float *values, size_t count)
+static bool is_recording_nccl(const Nccl *nccl)
+{
+  enum cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+  return cudaStreamIsCapturing(nccl->device->stream, &capture) == cudaSuccess &&
+         capture != cudaStreamCaptureStatusNone;
+}
+
+static Status issue(Nccl *nccl, float *values, size_t count)
 {
   if (nccl->comm == NULL) return status_set(STATUS_COMM, "NCCL's communicator was ended");
   TRY(cuda_status(cudaSetDevice(nccl->device->gpu), "choose the GPU"));
@@ -178,9 +181,17 @@ static Status sum_nccl(Nccl *nccl, float *values, size_t count)
   const ncclResult_t code =
       ncclAllReduce(values, values, count, ncclFloat32, ncclSum, nccl->comm, nccl->stream);
   TRY(settle(nccl, code, "sum over the ranks"));
+  TRY(cuda_status(nccl_progress_count(nccl->stream, nccl->counter), "count a sum"));
   nccl->pending = true;
-  nccl->issued_s = clock_seconds();
   return cuda_status(cudaEventRecord(nccl->done, nccl->stream), "record an event");
+}
+
+static Status sum_nccl(Nccl *nccl, float *values, size_t count)
+{
+  (void)pthread_mutex_lock(&nccl->lock);
+  const Status status = issue(nccl, values, count);
+  (void)pthread_mutex_unlock(&nccl->lock);
+  return status;
 }
 
 static Status join_nccl(Nccl *nccl)
@@ -191,15 +202,29 @@ static Status join_nccl(Nccl *nccl)
   return cuda_status(cudaStreamWaitEvent(nccl->device->stream, nccl->done, 0), "wait for an event");
 }
 
+static uint32_t ended_nccl(const Nccl *nccl)
+{
+  return *(const volatile uint32_t *)nccl->counter;
+}
+
+static void abort_nccl(Nccl *nccl)
+{
+  (void)pthread_mutex_lock(&nccl->lock);
+  abort_comm(nccl);
+  (void)pthread_mutex_unlock(&nccl->lock);
+}
+
 /* Finalize ends what is under way, destroy frees. */
 static void close_nccl(Nccl *nccl)
 {
   if (nccl == NULL) return;
+  (void)pthread_mutex_lock(&nccl->lock);
   if (nccl->comm != NULL &&
       settle(nccl, ncclCommFinalize(nccl->comm), "end the communicator") == STATUS_OK) {
     (void)ncclCommDestroy(nccl->comm);
     nccl->comm = NULL;
   }
+  (void)pthread_mutex_unlock(&nccl->lock);
   free_nccl(nccl);
 }
 
@@ -209,7 +234,10 @@ const NcclDriver quadrat_cuda_nccl __attribute__((visibility("default"))) = {
     .open = open_nccl,
     .sum = sum_nccl,
     .join = join_nccl,
+    .is_recording = is_recording_nccl,
+    .ended = ended_nccl,
     .check = check_nccl,
-    .abort = abort_and_free,
+    .watch = watch_nccl,
+    .abort = abort_nccl,
     .close = close_nccl,
 };
