@@ -248,11 +248,21 @@ static Status open_pool(Network *n, Step *step, OpBytes *bytes)
   return STATUS_OK;
 }
 
+/* Parts lie side by side as they are in memory: padding behind a part would stand where the reader
+ * looks for the next. */
 static Status open_concat(Network *n, const Step *step)
 {
   Shape inputs[GRAPH_INPUTS_MOST];
-  for (int32_t i = 0; i < step->input_count; ++i)
+  const Node *nodes = graph_nodes(n->graph, &n->value_count);
+  for (int32_t i = 0; i < step->input_count; ++i) {
+    const int32_t channels = nodes[step->inputs[i]].channels;
     inputs[i] = n->shapes[step->inputs[i]];
+    if (channels != inputs[i].channels && i + 1 < step->input_count)
+      return status_set(STATUS_UNSUPPORTED,
+                        "concat: part %d has %d channels, which this device pads to %d; all parts "
+                        "but the last need a multiple of %d channels",
+                        i, channels, inputs[i].channels, n->backend->channel_multiple);
+  }
   return concat_plan(inputs, step->input_count, &n->shapes[step->output]);
 }
 

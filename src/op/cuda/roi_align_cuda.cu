@@ -1,4 +1,4 @@
-#include "launch.cuh"
+#include "block_scan.cuh"
 
 #include "roi_align_element.h"
 
@@ -42,8 +42,9 @@ __device__ inline void add_sample(Shape shape, const T *map, int32_t image, RoiT
 
 /* A thread has eight channels of one bin. */
 template <typename T>
-__global__ void roi_align_kernel(RoiAlign align, Pyramid<T> pyramid, Regions regions, Shape y_shape,
-                                 T *y)
+__global__ void roi_align_kernel(const __grid_constant__ RoiAlign align,
+                                 const __grid_constant__ Pyramid<T> pyramid, Regions regions,
+                                 Shape y_shape, T *y)
 {
   const int64_t index = thread_index();
   const int32_t eighths = y_shape.channels / 8;
@@ -76,77 +77,219 @@ __global__ void roi_align_kernel(RoiAlign align, Pyramid<T> pyramid, Regions reg
   store8(y + index * 8, sum);
 }
 
-__global__ void roi_places_kernel(RoiAlign align, Regions regions, int32_t rows, RoiPlace *places)
+/* Backward: a block gathers a tile of a map. It lists the regions of the tile's image that reach the
+ * tile, in order, and for each of them tabulates what its bins give to the tile's rows and columns,
+ * once for all channels. So no two threads add to one place, the order of sums depends on nothing,
+ * and a pixel meets only the regions about its tile. */
+enum {
+  TILE_ROWS = 4,
+  TILE_COLUMNS = 8,
+  TILE_PIXELS = TILE_ROWS * TILE_COLUMNS,
+  GATHER_ACROSS = 32, /* threads side by side, eight channels each */
+  GATHER_ROUNDS = GATHER_ACROSS * TILE_PIXELS / THREADS
+};
+
+/* Where the regions lie; those of an image begin at first_row. */
+typedef struct RoiList {
+  RoiPlace *places;
+  int32_t *first_row; /* images + 1 */
+  int32_t rows;
+} RoiList;
+
+static RoiList roi_list_in(const RoiAlign *align, int32_t rows, void *scratch)
+{
+  RoiList list;
+  list.places = (RoiPlace *)scratch;
+  list.first_row = (int32_t *)(list.places + rows);
+  list.rows = rows;
+  return list;
+}
+
+/* Regions stand by image, those without one behind all. A thread past the last row ends the list. */
+__global__ void roi_places_kernel(RoiAlign align, Regions regions, RoiList list)
 {
   const int64_t row = thread_index();
-  if (row < rows) places[row] = roi_align_place(&align, &regions, (int32_t)row);
+  if (row > list.rows) return;
+  const int32_t images = align.maps[0].images;
+  int32_t image = images;
+  if (row < list.rows) {
+    list.places[row] = roi_align_place(&align, &regions, (int32_t)row);
+    if (regions.images[row] >= 0) image = regions.images[row];
+  }
+  int32_t before = -1;
+  if (row > 0) before = regions.images[row - 1] < 0 ? images : regions.images[row - 1];
+  for (int32_t i = before + 1; i <= image; ++i)
+    list.first_row[i] = (int32_t)row;
 }
 
-/* Bins first … last of a region may give to a pixel; a little more than that, for rounding. */
-typedef struct BinRange {
-  int32_t first, last;
-} BinRange;
+/* The tile that a block has. */
+typedef struct RoiTile {
+  int32_t map, image;
+  int32_t row, column; /* its first pixel */
+} RoiTile;
 
-__device__ inline BinRange bins_about(float start, float size, int32_t pooled, int32_t pixel)
+static inline int64_t roi_tiles(Shape map)
 {
-  const float low = ((float)(pixel - 1) - start) / size - 0.1F;
-  const float high = ((float)(pixel + 1) - start) / size + 0.1F;
-  BinRange range;
-  range.first = low > 0.0F ? (low < (float)pooled ? (int32_t)low : pooled) : 0;
-  range.last = high >= 0.0F ? (high < (float)pooled ? (int32_t)high : pooled - 1) : -1;
-  return range;
+  const int64_t down = (map.height + TILE_ROWS - 1) / TILE_ROWS;
+  return map.images * down * ((map.width + TILE_COLUMNS - 1) / TILE_COLUMNS);
 }
 
-/* What one region gives to eight channels of a pixel. */
-template <typename T>
-__device__ inline void gather_region(const RoiAlign &align, const RoiPlace &place, int64_t row,
-                                     int32_t i, int32_t j, int32_t channel, int32_t channels,
-                                     const T *dy, Eight *sum)
+__device__ inline RoiTile roi_tile_of(const RoiAlign &align, int32_t map)
 {
-  const Shape map = align.maps[place.map];
+  const int32_t across = (align.maps[map].width + TILE_COLUMNS - 1) / TILE_COLUMNS;
+  const int32_t down = (align.maps[map].height + TILE_ROWS - 1) / TILE_ROWS;
+  const int32_t index = (int32_t)blockIdx.x;
+  RoiTile tile;
+  tile.map = map;
+  tile.image = index / across / down;
+  tile.row = index / across % down * TILE_ROWS;
+  tile.column = index % across * TILE_COLUMNS;
+  return tile;
+}
+
+/* Whether bins from start to end give to any of side pixels from first on; a little more than that,
+ * for rounding. */
+__device__ inline bool roi_reaches(float start, float end, int32_t first, int32_t side)
+{
+  return end >= (float)first - 1.1F && start <= (float)(first + side) + 0.1F;
+}
+
+__device__ inline bool roi_touches(const RoiAlign &align, const RoiPlace &place, RoiTile tile)
+{
+  if (place.map != tile.map || place.image != tile.image) return false;
   const RoiBins bins = place.bins;
-  const int32_t pooled = align.pooled, samples = align.sampling;
-  const BinRange down = bins_about(bins.y, bins.height, pooled, i);
-  const BinRange across = bins_about(bins.x, bins.width, pooled, j);
-  const float part = 1.0F / (float)(samples * samples);
-  for (int32_t p = down.first; p <= down.last; ++p) {
-    const float of_row = roi_align_share(bins.y, bins.height, p, samples, map.height, i);
-    if (of_row == 0.0F) continue;
-    for (int32_t q = across.first; q <= across.last; ++q) {
-      const float share =
-          of_row * roi_align_share(bins.x, bins.width, q, samples, map.width, j) * part;
-      if (share == 0.0F) continue;
-      const Eight here = load8(dy + ((row * pooled + p) * pooled + q) * channels + channel);
+  const float pooled = (float)align.pooled;
+  return roi_reaches(bins.y, bins.y + pooled * bins.height, tile.row, TILE_ROWS) &&
+         roi_reaches(bins.x, bins.x + pooled * bins.width, tile.column, TILE_COLUMNS);
+}
+
+/* What the bins of a region give to the pixels of a tile, along one axis: share[bin][pixel], and
+ * which bins give to a pixel at all. */
+template <int SIDE> struct RoiShares {
+  float share[ROI_SAMPLES_MOST][SIDE];
+  int32_t first[SIDE], end[SIDE];
+};
+
+/* Threads from the given one on share the bins; all of the block's threads call it. */
+template <int SIDE>
+__device__ inline void lay_shares(float start, float size, int32_t pooled, int32_t samples,
+                                  int32_t side, int32_t pixel, RoiShares<SIDE> *shares)
+{
+  for (int32_t i = (int32_t)threadIdx.x; i < pooled * SIDE; i += THREADS)
+    shares->share[i / SIDE][i % SIDE] =
+        roi_align_share(start, size, i / SIDE, samples, side, pixel + i % SIDE);
+}
+
+/* Bins give to pixels in order, so those that give to one stand together. */
+template <int SIDE>
+__device__ inline void find_shares(int32_t pooled, int32_t pixel, RoiShares<SIDE> *shares)
+{
+  int32_t first = 0;
+  int32_t end = pooled;
+  while (first < end && shares->share[first][pixel] == 0.0F)
+    ++first;
+  while (end > first && shares->share[end - 1][pixel] == 0.0F)
+    --end;
+  shares->first[pixel] = first;
+  shares->end[pixel] = end;
+}
+
+typedef struct RoiTables {
+  RoiShares<TILE_ROWS> down;
+  RoiShares<TILE_COLUMNS> across;
+} RoiTables;
+
+/* All threads of the block call it; begins and ends with a barrier. */
+__device__ inline void lay_tables(const RoiAlign &align, const RoiPlace &place, RoiTile tile,
+                                  RoiTables *tables)
+{
+  const Shape map = align.maps[tile.map];
+  const RoiBins bins = place.bins;
+  __syncthreads();
+  lay_shares(bins.y, bins.height, align.pooled, align.sampling, map.height, tile.row,
+             &tables->down);
+  lay_shares(bins.x, bins.width, align.pooled, align.sampling, map.width, tile.column,
+             &tables->across);
+  __syncthreads();
+  const int32_t pixel = (int32_t)threadIdx.x;
+  if (pixel < TILE_ROWS) find_shares(align.pooled, pixel, &tables->down);
+  if (pixel >= 32 && pixel < 32 + TILE_COLUMNS)
+    find_shares(align.pooled, pixel - 32, &tables->across);
+  __syncthreads();
+}
+
+/* What one region gives to eight channels of one pixel of the tile. */
+template <typename T>
+__device__ inline void gather_region(const RoiAlign &align, const RoiTables &tables, int32_t pixel,
+                                     int32_t channels, const T *dy, Eight *sum)
+{
+  const int32_t i = pixel / TILE_COLUMNS;
+  const int32_t j = pixel % TILE_COLUMNS;
+  const float part = 1.0F / (float)(align.sampling * align.sampling);
+  for (int32_t p = tables.down.first[i]; p < tables.down.end[i]; ++p)
+    for (int32_t q = tables.across.first[j]; q < tables.across.end[j]; ++q) {
+      const float share = tables.down.share[p][i] * tables.across.share[q][j] * part;
+      const Eight here = load8(dy + (int64_t)(p * align.pooled + q) * channels);
 #pragma unroll
       for (int k = 0; k < 8; ++k)
         sum->v[k] += share * here.v[k];
     }
-  }
 }
 
-/* A thread gathers eight channels of one pixel of a map from all regions in order, so that no two
- * add to one place. Threads of a warp mostly have the same pixel, and go the same way. */
+/* Threads that stand side by side have the same pixel, and go the same way. */
 template <typename T>
-__global__ void roi_align_backward_kernel(RoiAlign align, int32_t map, const RoiPlace *places,
-                                          int32_t rows, const T *dy, T *dmap, Write write)
+__global__ void __launch_bounds__(THREADS, 2)
+    roi_align_backward_kernel(const __grid_constant__ RoiAlign align, int32_t map, RoiList list,
+                              const T *dy, T *dmap, Write write)
 {
-  const int64_t index = thread_index();
+  __shared__ int32_t listed[THREADS];
+  __shared__ RoiTables tables;
   const Shape shape = align.maps[map];
-  const int64_t pixel = index / (shape.channels / 8);
-  const int32_t image = (int32_t)(pixel / ((int64_t)shape.height * shape.width));
-  if (image >= shape.images) return;
-  const int32_t channel = (int32_t)(index % (shape.channels / 8)) * 8;
-  const int32_t i = (int32_t)(pixel / shape.width % shape.height);
-  const int32_t j = (int32_t)(pixel % shape.width);
-  Eight sum = eight_of(0.0F);
+  const RoiTile tile = roi_tile_of(align, map);
+  const int32_t eighths = shape.channels / 8;
+  const int32_t across = eighths < GATHER_ACROSS ? eighths : GATHER_ACROSS;
+  const int32_t eighth = (int32_t)blockIdx.y * across + (int32_t)threadIdx.x % across;
+  const int32_t first_pixel = (int32_t)threadIdx.x / across;
+  const int32_t step = THREADS / across;
+  const bool works = eighth < eighths && first_pixel < step;
+  Eight sums[GATHER_ROUNDS];
   bool touched = false;
-  for (int32_t row = 0; row < rows; ++row) {
-    const RoiPlace place = places[row];
-    if (place.map != map || place.image != image) continue;
-    gather_region(align, place, row, i, j, channel, shape.channels, dy, &sum);
-    touched = true;
+#pragma unroll
+  for (int m = 0; m < GATHER_ROUNDS; ++m)
+    sums[m] = eight_of(0.0F);
+  for (int32_t row = list.first_row[tile.image]; row < list.first_row[tile.image + 1];
+       row += THREADS) {
+    const int32_t mine = row + (int32_t)threadIdx.x;
+    const bool reaches =
+        mine < list.first_row[tile.image + 1] && roi_touches(align, list.places[mine], tile);
+    int32_t count;
+    const int32_t place = block_sum_before<THREADS>(reaches ? 1 : 0, &count);
+    if (reaches) listed[place] = mine;
+    __syncthreads();
+    for (int32_t n = 0; n < count; ++n) {
+      const int32_t region = listed[n];
+      lay_tables(align, list.places[region], tile, &tables);
+      const T *from = dy + (int64_t)region * align.pooled * align.pooled * shape.channels;
+#pragma unroll
+      for (int m = 0; m < GATHER_ROUNDS; ++m) {
+        const int32_t pixel = first_pixel + m * step;
+        if (works && pixel < TILE_PIXELS)
+          gather_region(align, tables, pixel, shape.channels, from + eighth * 8, &sums[m]);
+      }
+    }
+    touched = touched || count > 0;
+    __syncthreads();
   }
-  if (touched || write == WRITE_SET) put8(dmap + index * 8, sum, write);
+  if (!works || !(touched || write == WRITE_SET)) return;
+#pragma unroll
+  for (int m = 0; m < GATHER_ROUNDS; ++m) {
+    const int32_t pixel = first_pixel + m * step;
+    const int32_t i = tile.row + pixel / TILE_COLUMNS;
+    const int32_t j = tile.column + pixel % TILE_COLUMNS;
+    if (pixel >= TILE_PIXELS || i >= shape.height || j >= shape.width) continue;
+    const int64_t at = (((int64_t)tile.image * shape.height + i) * shape.width + j) * eighths;
+    put8(dmap + (at + eighth) * 8, sums[m], write);
+  }
 }
 
 template <typename T> static Pyramid<T> pyramid_of(const RoiAlign *align, const void *const *maps)
@@ -168,20 +311,21 @@ void roi_align_forward_cuda(Device *device, const RoiAlign *align, const void *c
 
 size_t roi_align_backward_scratch_bytes_cuda(const RoiAlign *align, int32_t rows)
 {
-  return (size_t)rows * sizeof(RoiPlace);
+  return (size_t)rows * sizeof(RoiPlace) + ((size_t)align->maps[0].images + 1) * sizeof(int32_t);
 }
 
 void roi_align_backward_cuda(Device *device, const RoiAlign *align, const Regions *regions,
                              Shape y_shape, const void *dy, void *const *dmaps, Write write,
                              void *scratch)
 {
-  RoiPlace *places = (RoiPlace *)scratch;
-  const int32_t rows = y_shape.images;
-  LAUNCH(device, roi_places_kernel, blocks_for(rows), THREADS, *align, *regions, rows, places);
+  const RoiList list = roi_list_in(align, y_shape.images, scratch);
+  const unsigned across = ((unsigned)y_shape.channels / 8 + GATHER_ACROSS - 1) / GATHER_ACROSS;
+  LAUNCH(device, roi_places_kernel, blocks_for((int64_t)list.rows + 1), THREADS, *align, *regions,
+         list);
   for (int32_t map = 0; map < align->map_count; ++map) {
-    const unsigned blocks = blocks_for(shape_elements(align->maps[map]) / 8);
+    const dim3 grid((unsigned)roi_tiles(align->maps[map]), across);
     BY_ELEMENT(y_shape.element, T,
-               LAUNCH(device, roi_align_backward_kernel, blocks, THREADS, *align, map,
-                      (const RoiPlace *)places, rows, (const T *)dy, (T *)dmaps[map], write));
+               LAUNCH(device, roi_align_backward_kernel, grid, THREADS, *align, map, list,
+                      (const T *)dy, (T *)dmaps[map], write));
   }
 }

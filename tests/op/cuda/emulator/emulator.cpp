@@ -30,13 +30,18 @@ unsigned current;
 ucontext_t scheduler;
 const std::function<void()> *running_kernel;
 double shuffled[threads_most];
-bool waited; /* whether a thread of this launch has */
 bool in_fibre;
 
 [[noreturn]] void give_up(const char *why)
 {
   std::fprintf(stderr, "emulator: %s (block %u, %u)\n", why, blockIdx.x, blockIdx.y);
   std::abort();
+}
+
+dim3 place_of(unsigned thread)
+{
+  return dim3(thread % blockDim.x, thread / blockDim.x % blockDim.y,
+              thread / (blockDim.x * blockDim.y));
 }
 
 void run_kernel()
@@ -49,8 +54,6 @@ void start(unsigned thread)
 {
   Fibre &fibre = fibres[thread];
   if (fibre.stack.empty()) fibre.stack.resize(stack_bytes);
-  fibre.place = dim3(thread % blockDim.x, thread / blockDim.x % blockDim.y,
-                     thread / (blockDim.x * blockDim.y));
   fibre.at = At::running;
   getcontext(&fibre.context);
   fibre.context.uc_stack.ss_sp = fibre.stack.data();
@@ -69,8 +72,7 @@ void resume(unsigned thread)
 
 void wait_at(At at)
 {
-  if (!in_fibre) give_up("a barrier, but none in the first block");
-  waited = true;
+  if (!in_fibre) give_up("a barrier that thread 0 did not come to");
   fibres[current].at = at;
   swapcontext(&fibres[current].context, &scheduler);
 }
@@ -90,20 +92,30 @@ void check(unsigned threads)
 }
 
 /* Without barriers threads may simply run one after the other. */
-void run_plain_block(unsigned threads)
+void run_plainly(unsigned threads)
 {
   in_fibre = false;
-  for (unsigned i = 0; i < threads; ++i) {
+  for (unsigned i = 1; i < threads; ++i) {
     threadIdx = fibres[i].place;
     (*running_kernel)();
   }
 }
 
+/* Thread 0 shows whether there are any. */
 void run_block(unsigned threads)
 {
   in_fibre = true;
-  for (unsigned i = 0; i < threads; ++i)
+  start(0);
+  resume(0);
+  if (fibres[0].at == At::end) {
+    run_plainly(threads);
+    return;
+  }
+  for (unsigned i = 1; i < threads; ++i) {
     start(i);
+    resume(i);
+  }
+  check(threads);
   for (bool alive = true; alive;) {
     alive = false;
     for (unsigned i = 0; i < threads; ++i)
@@ -126,16 +138,12 @@ void emulate(dim3 grid, dim3 block, const std::function<void()> &kernel)
   blockDim = block;
   gridDim = grid;
   running_kernel = &kernel;
-  waited = false;
-  bool first = true;
+  for (unsigned i = 0; i < threads; ++i)
+    fibres[i].place = place_of(i);
   for (unsigned y = 0; y < grid.y; ++y)
     for (unsigned x = 0; x < grid.x; ++x) {
       blockIdx = dim3(x, y, 0);
-      if (first || waited)
-        run_block(threads);
-      else
-        run_plain_block(threads);
-      first = false;
+      run_block(threads);
     }
 }
 

@@ -11,6 +11,7 @@
 #define __host__
 #define __shared__ static
 #define __grid_constant__
+#define __launch_bounds__(...)
 
 struct dim3 {
   unsigned x, y, z;
