@@ -25,8 +25,8 @@ typedef struct Gradients Gradients;
  * element, and the one at the start of the block may be short. */
 Status gradients_open(const Comm *comm, Device *device, float *block, size_t count,
                       size_t bucket_bytes, Gradients **gradients);
-/* Local. Names the training step, counted from 0, of the sums that follow, for what is said of a
- * failure. */
+/* Local. A step whose sums were not finished is given up, and this one begins; counted from 0, it
+ * names the sums that follow in what is said of a failure. */
 void gradients_begin_step(Gradients *gradients, int64_t step);
 /* Collective on CPUs. All ranks call it with the same values in the same order. Elements from first
  * on are complete: sums every whole bucket among them that is not summed yet; the caller leaves
@@ -41,7 +41,7 @@ Status gradients_sum(Gradients *gradients, const char *what, float *values, size
  * NCCL. There they record; all ranks capture the same, after one step without a capture, and each
  * capture replaces the one before. gradients_replayed goes with every launch of the graph, after
  * gradients_begin_step and just before the launch. */
-bool gradients_can_record(const Gradients *gradients);
+bool gradients_can_be_recorded(const Gradients *gradients);
 void gradients_replayed(Gradients *gradients);
 /* "NCCL 2.28.9", "MPI on the host" (with the reason, where NCCL was refused). Worth a line of the
  * log. */

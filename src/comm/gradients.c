@@ -239,6 +239,7 @@ static Status sum_buckets(Gradients *gradients, size_t first)
 void gradients_begin_step(Gradients *gradients, int64_t step)
 {
   gradients->in_step = true;
+  gradients->summed_from = gradients->count;
   if (gradients->watch != NULL) sum_watch_step(gradients->watch, step);
 }
 
@@ -272,7 +273,7 @@ Status gradients_sum(Gradients *gradients, const char *what, float *values, size
   return join(gradients);
 }
 
-bool gradients_can_record(const Gradients *gradients)
+bool gradients_can_be_recorded(const Gradients *gradients)
 {
   return gradients->way == WAY_ALONE || gradients->way == WAY_NCCL;
 }

@@ -20,15 +20,16 @@ namespace
 
 typedef std::shared_ptr<bool> Flag;
 typedef std::set<size_t> Nodes;
+typedef std::function<bool()> Work; /* returns whether it has ended; may be empty */
 
 struct Operation {
-  std::function<void()> work;
+  Work work;
   Flag awaited; /* may be empty */
   Flag done;    /* may be empty */
 };
 
 struct Node {
-  std::function<void()> work;
+  Work work;
   Nodes after;
 };
 
@@ -92,9 +93,9 @@ bool run_one()
   if (idle) return false;
   if (ready.empty()) give_up("all streams wait for each other");
   CUstream_st *stream = ready[dice() % ready.size()];
-  const Operation operation = std::move(stream->queue.front());
+  const Operation operation = stream->queue.front();
+  if (operation.work && !operation.work()) return true;
   stream->queue.pop_front();
-  if (operation.work) operation.work();
   if (operation.done) *operation.done = true;
   return true;
 }
@@ -105,25 +106,39 @@ void run_all()
     ;
 }
 
-/* Every order that the recording allows is right. */
-void run_nodes(const std::vector<Node> &nodes)
-{
-  std::vector<bool> done(nodes.size(), false);
-  for (size_t left = nodes.size(); left > 0; --left) {
-    std::vector<size_t> ready;
-    for (size_t i = 0; i < nodes.size(); ++i) {
-      bool free = !done[i];
-      for (size_t before : nodes[i].after)
-        free = free && done[before];
-      if (free) ready.push_back(i);
-    }
-    const size_t chosen = ready[dice() % ready.size()];
-    if (nodes[chosen].work) nodes[chosen].work();
-    done[chosen] = true;
-  }
-}
+/* A graph at play. Every order that the recording allows is right. */
+struct Play {
+  const std::vector<Node> *nodes;
+  std::vector<bool> done;
+  size_t left;
 
-void record(CUstream_st *stream, const std::function<void()> &work)
+  /* Goes on until all that could run has to wait; whether the graph has ended. */
+  bool go_on()
+  {
+    Nodes waiting;
+    while (left > 0) {
+      std::vector<size_t> ready;
+      for (size_t i = 0; i < nodes->size(); ++i) {
+        bool free = !done[i] && waiting.count(i) == 0;
+        for (size_t before : (*nodes)[i].after)
+          free = free && done[before];
+        if (free) ready.push_back(i);
+      }
+      if (ready.empty()) return false;
+      const size_t chosen = ready[dice() % ready.size()];
+      const Work &work = (*nodes)[chosen].work;
+      if (work && !work()) {
+        waiting.insert(chosen);
+        continue;
+      }
+      done[chosen] = true;
+      --left;
+    }
+    return true;
+  }
+};
+
+void record(CUstream_st *stream, const Work &work)
 {
   std::vector<Node> &nodes = stream->graph->nodes;
   nodes.push_back({work, stream->last});
@@ -146,7 +161,7 @@ cudaError_t refuse_while_recording()
 
 } // namespace
 
-void emulate_later(cudaStream_t stream, const std::function<void()> &work)
+void emulate_patiently(cudaStream_t stream, const std::function<bool()> &work)
 {
   const std::lock_guard<std::recursive_mutex> guard(lock);
   if (streams.count(stream) == 0) give_up("work for a stream that there is not");
@@ -154,6 +169,22 @@ void emulate_later(cudaStream_t stream, const std::function<void()> &work)
     record(stream, work);
   else
     stream->queue.push_back({work, Flag(), Flag()});
+}
+
+void emulate_later(cudaStream_t stream, const std::function<void()> &work)
+{
+  emulate_patiently(stream, [work]() {
+    work();
+    return true;
+  });
+}
+
+bool emulate_some()
+{
+  const std::lock_guard<std::recursive_mutex> guard(lock);
+  for (const CUstream_st *stream : streams)
+    if (can_run(stream)) return run_one();
+  return false;
 }
 
 void emulated_copy_then_call(cudaStream_t stream, void (*call)(const void *argument),
@@ -281,6 +312,13 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mo
   return cudaSuccess;
 }
 
+cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus *status)
+{
+  const std::lock_guard<std::recursive_mutex> guard(lock);
+  *status = stream->graph == nullptr ? cudaStreamCaptureStatusNone : cudaStreamCaptureStatusActive;
+  return cudaSuccess;
+}
+
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
 {
   const std::lock_guard<std::recursive_mutex> guard(lock);
@@ -319,7 +357,9 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph)
 cudaError_t cudaGraphLaunch(cudaGraphExec_t playable, cudaStream_t stream)
 {
   const std::vector<Node> *nodes = &playable->nodes;
-  emulate_later(stream, [nodes]() { run_nodes(*nodes); });
+  const auto play = std::make_shared<Play>();
+  *play = {nodes, std::vector<bool>(nodes->size(), false), nodes->size()};
+  emulate_patiently(stream, [play]() { return play->go_on(); });
   return cudaSuccess;
 }
 
