@@ -31,7 +31,8 @@ struct Gradients {
   char backend[256];
 };
 
-static const double connect_most_s = 120;
+/* Beyond the deadline of a connection, for the ranks to meet behind it. */
+static const double connect_most_s = 120, meet_s = 30;
 
 static void drop_nccl(Gradients *gradients)
 {
@@ -53,29 +54,29 @@ static Status ask_watch(void *context)
 }
 
 static Status open_nccl(Gradients *gradients, const unsigned char id[NCCL_ID_BYTES],
-                        double deadline_s)
+                        double connect_s)
 {
   const Comm *comm = gradients->comm;
   sum_watch_enter(gradients->watch, (SumName){.what = "the connection of the ranks"});
-  const Status status = gradients->driver->open(
-      device_driver(gradients->device), id, comm_rank(comm), comm_rank_count(comm),
-      deadline_s < connect_most_s ? deadline_s : connect_most_s, &gradients->nccl);
+  const Status status =
+      gradients->driver->open(device_driver(gradients->device), id, comm_rank(comm),
+                              comm_rank_count(comm), connect_s, &gradients->nccl);
   sum_watch_leave(gradients->watch, SUM_FAILED);
   return status;
 }
 
 /* refused: all ranks agree that NCCL cannot be used, and may go another way. */
-static Status connect_nccl(Gradients *gradients, double deadline_s, bool *refused)
+static Status connect_nccl(Gradients *gradients, double connect_s, bool *refused)
 {
   const Comm *comm = gradients->comm;
   unsigned char id[NCCL_ID_BYTES] = {0};
   Status status = STATUS_OK;
   if (comm_rank(comm) == 0) status = gradients->driver->make_id(id);
-  status = comm_agree_within(comm, status, deadline_s, refused);
+  status = comm_agree_within(comm, status, meet_s, refused);
   if (status != STATUS_OK) return status;
   TRY(comm_broadcast(comm, 0, id, sizeof id));
-  status = open_nccl(gradients, id, deadline_s);
-  return comm_agree_within(comm, status, deadline_s, refused);
+  status = open_nccl(gradients, id, connect_s);
+  return comm_agree_within(comm, status, connect_s + meet_s, refused);
 }
 
 static void start_watch(Gradients *gradients)
@@ -93,7 +94,8 @@ static Status try_nccl(Gradients *gradients)
   double deadline_s;
   TRY(comm_agree(gradients->comm, sum_watch_deadline(&deadline_s)));
   TRY(sum_watch_open(gradients->comm, deadline_s, &gradients->watch));
-  const Status status = connect_nccl(gradients, deadline_s, &refused);
+  const double connect_s = deadline_s < connect_most_s ? deadline_s : connect_most_s;
+  const Status status = connect_nccl(gradients, connect_s, &refused);
   if (status == STATUS_OK) {
     start_watch(gradients);
     return STATUS_OK;

@@ -60,7 +60,7 @@ void roll_call_drop(RollCall *roll)
 void roll_call_close(RollCall *roll)
 {
   if (roll == NULL) return;
-  comm_close(roll->comm);
+  if (!roll->said) comm_close(roll->comm);
   roll_call_drop(roll);
 }
 
@@ -140,7 +140,7 @@ static bool describe_rank(const RollCall *roll, int rank, int64_t waited, Text *
   else if (word->issued == 0)
     add(text, "before the first sum");
   else
-    add(text, "behind sum %lld, the %s of step %lld", (long long)word->issued, word->what,
+    add(text, "behind sum %lld, %s of step %lld", (long long)word->issued, word->what,
         (long long)word->step);
   return true;
 }

@@ -21,7 +21,7 @@ typedef struct RollWord {
 
 /* Collective. */
 Status roll_call_open(const Comm *comm, RollCall **roll);
-/* Collective. Accepts NULL. */
+/* Collective, but Local after a word of this rank's. Accepts NULL. */
 void roll_call_close(RollCall *roll);
 /* Local. Frees what needs no other rank; for a job that is about to be ended. Accepts NULL. */
 void roll_call_drop(RollCall *roll);
