@@ -47,9 +47,23 @@ void device_release_host(Device *device, void *memory);
 /* To plan what would not fit: from here on memory is counted and not taken, until the device is
  * closed. What device_allocate gives is an address that nobody may read or write;
  * device_allocate_host gives memory that costs nothing until it is touched; copies and clears do
- * nothing, and no op may be issued. Before the first allocation. */
+ * nothing, and no op may be issued without device_take_notes. Before the first allocation. */
 void device_count_only(Device *device);
 bool device_counts_only(const Device *device);
+
+/* Copies and clears that a device which counts only is asked for. */
+typedef enum DeviceMove { DEVICE_UPLOAD, DEVICE_DOWNLOAD, DEVICE_COPY, DEVICE_CLEAR } DeviceMove;
+
+/* Who is told of them; the ops' own notes hang on it too (op/op_work.h). */
+typedef struct DeviceNotes {
+  void (*move)(void *context, DeviceMove move, size_t bytes);
+  void *context;
+} DeviceNotes;
+
+/* Makes the device count only; ops may be issued then, and are noted instead of computed. */
+void device_take_notes(Device *device, DeviceNotes notes);
+/* context is NULL where none are taken. */
+DeviceNotes device_notes(const Device *device);
 
 /* What is allocated now under one name. */
 typedef struct DeviceCount {
@@ -69,7 +83,7 @@ void device_copy(Device *device, void *to, const void *from, size_t bytes);
 void device_clear(Device *device, void *memory, size_t bytes);
 
 /* A count in device memory, as far as the host may know it without waiting: the count itself on the
- * CPU, most (its capacity) on a GPU. */
+ * CPU, most (its capacity) on a GPU and where memory is only counted and ops are noted. */
 int32_t device_known_count(const Device *device, const int32_t *count, int32_t most);
 
 /* Waits for all work issued so far. Errors: the first failure since the last call. */

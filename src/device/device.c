@@ -18,6 +18,7 @@ struct Device {
   void *handle;
   bool counts_only;
   DeviceCounter counter;
+  DeviceNotes notes;
   Status failure; /* the first since the last synchronize, with its sentence */
   char sentence[SENTENCE_BYTES];
 };
@@ -144,6 +145,24 @@ void device_count_only(Device *device)
   device->counts_only = true;
 }
 
+void device_take_notes(Device *device, DeviceNotes notes)
+{
+  device->counts_only = true;
+  device->notes = notes;
+}
+
+DeviceNotes device_notes(const Device *device)
+{
+  return device->notes;
+}
+
+/* Whether a move is only to be counted. */
+static bool note_move(const Device *device, DeviceMove move, size_t bytes)
+{
+  if (device->notes.context != NULL) device->notes.move(device->notes.context, move, bytes);
+  return device->counts_only;
+}
+
 bool device_counts_only(const Device *device)
 {
   return device->counts_only;
@@ -194,31 +213,32 @@ void device_release_host(Device *device, void *memory)
 
 void device_upload(Device *device, void *to, const void *from_host, size_t bytes)
 {
-  if (device->counts_only) return;
+  if (note_move(device, DEVICE_UPLOAD, bytes)) return;
   device_fail(device, device->driver->upload(device->handle, to, from_host, bytes));
 }
 
 void device_download(Device *device, void *to_host, const void *from, size_t bytes)
 {
-  if (device->counts_only) return;
+  if (note_move(device, DEVICE_DOWNLOAD, bytes)) return;
   device_fail(device, device->driver->download(device->handle, to_host, from, bytes));
 }
 
 void device_copy(Device *device, void *to, const void *from, size_t bytes)
 {
-  if (device->counts_only) return;
+  if (note_move(device, DEVICE_COPY, bytes)) return;
   device_fail(device, device->driver->copy(device->handle, to, from, bytes));
 }
 
 void device_clear(Device *device, void *memory, size_t bytes)
 {
-  if (device->counts_only) return;
+  if (note_move(device, DEVICE_CLEAR, bytes)) return;
   device_fail(device, device->driver->clear(device->handle, memory, bytes));
 }
 
 int32_t device_known_count(const Device *device, const int32_t *count, int32_t most)
 {
-  return device_kind(device) == DEVICE_CPU ? *count : most;
+  const bool is_known = device_kind(device) == DEVICE_CPU && device->notes.context == NULL;
+  return is_known ? *count : most;
 }
 
 Status device_synchronize(Device *device)

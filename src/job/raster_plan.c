@@ -28,9 +28,12 @@ void raster_plan_print_tiles(const RasterPlan *p)
              tiles->unit_count, (int)tiles->batch_size, p->plan.options.ranks);
 }
 
+/* Each reader has the raster open for itself, and keeps its own copies of the blocks that it met; in
+ * the end that is most of them. */
 size_t raster_plan_cache_bytes(const RasterPlan *p)
 {
-  const int64_t all = raster_block_bytes(p->raster, p->task->output);
+  const int64_t of_reader = raster_block_bytes(p->raster, p->task->output);
+  const int64_t all = p->task->reader_threads * of_reader;
   return all < RASTER_CACHE_BYTES ? (size_t)all : RASTER_CACHE_BYTES;
 }
 

@@ -1,6 +1,7 @@
 #include "op/backend.h"
 
 #include "base/require.h"
+#include "op/count/count_backend.h"
 #include "op/cpu/cpu_backend.h"
 
 const Backend *backend_of_plugin(void)
@@ -10,6 +11,7 @@ const Backend *backend_of_plugin(void)
 
 const Backend *backend_of(const Device *device)
 {
+  if (device_notes(device).context != NULL) return &count_backend;
   if (device_kind(device) == DEVICE_CPU) return &cpu_backend;
   const Backend *backend = backend_of_plugin();
   require(backend != NULL); /* device_open refuses a plug-in without it */
