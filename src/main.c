@@ -86,7 +86,7 @@ static Status run(const Tool *tool, int argument_count, char **arguments, const 
  * ever, so it speaks for itself and ends them. */
 static int end_together(const Tool *tool, const Comm *comm, const Log *log, Status mine)
 {
-  const double others_s = 30;
+  const double others_s = 10;
   bool all = mine != STATUS_COMM;
   Status status = mine;
   if (all)
