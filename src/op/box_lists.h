@@ -49,10 +49,21 @@ SHARED_INLINE float order_value(uint32_t key)
   return value;
 }
 
-/* Greater comes first. */
+/* Greater comes first, then the lower index. Never 0. */
+SHARED_INLINE uint64_t ranked_order(uint32_t key, int32_t index)
+{
+  return (uint64_t)key << 32 | (0xFFFFFFFFU - (uint32_t)index);
+}
+
 SHARED_INLINE uint64_t order_of(float score, int32_t tie)
 {
-  return (uint64_t)order_key(score) << 32 | (0xFFFFFFFFU - (uint32_t)tie);
+  return ranked_order(order_key(score), tie);
+}
+
+SHARED_INLINE Ranked ranked_of(uint64_t order)
+{
+  const Ranked ranked = {(uint32_t)(order >> 32), (int32_t)(0xFFFFFFFFU - (uint32_t)order)};
+  return ranked;
 }
 
 SHARED_INLINE Box listed_box(const BoxLists *lists, int64_t candidate)

@@ -1,3 +1,4 @@
+#include "block_scan.cuh"
 #include "box_lists.cuh"
 #include "tiles.cuh"
 
@@ -51,11 +52,11 @@ __global__ void detection_select_kernel(BoxHead head, float score_least, Detecti
   const int32_t run = (count + LIST_THREADS - 1) / LIST_THREADS;
   const int32_t begin = (int32_t)threadIdx.x * run < count ? (int32_t)threadIdx.x * run : count;
   const int32_t end = count - begin < run ? count : begin + run;
-  unsigned long long mine = 0;
+  int32_t mine = 0;
   for (int32_t i = begin; i < end; ++i)
     mine += scores[i] > score_least;
-  unsigned long long total;
-  Ranked *ranked = room.lists.ranked + first + list_sum_before(mine, &total);
+  int32_t total;
+  Ranked *ranked = room.lists.ranked + first + block_sum_before<LIST_THREADS>(mine, &total);
   for (int32_t i = begin; i < end; ++i) {
     if (!(scores[i] > score_least)) continue;
     ranked->key = order_key(scores[i]);
@@ -64,7 +65,7 @@ __global__ void detection_select_kernel(BoxHead head, float score_least, Detecti
   }
   if (threadIdx.x == 0) {
     room.lists.first[blockIdx.x] = first;
-    room.lists.count[blockIdx.x] = (int32_t)total;
+    room.lists.count[blockIdx.x] = total;
   }
 }
 
@@ -73,9 +74,9 @@ __global__ void detection_decode_kernel(BoxHead head, DetectionLimits limits, co
                                         const T *deltas, const float *image_sizes, BoxLists lists)
 {
   const int32_t classes = head.class_count - 1;
-  const int32_t list = (int32_t)blockIdx.y;
+  const int32_t list = (int32_t)blockIdx.x;
   const int32_t c = 1 + list % classes;
-  const int32_t i = (int32_t)thread_index();
+  const int32_t i = list_place();
   if (i >= lists.count[list]) return;
   const int64_t candidate = lists.first[list] + i;
   const Ranked ranked = lists.sorted[candidate];

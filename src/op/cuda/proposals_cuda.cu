@@ -1,8 +1,7 @@
 #include "box_lists.cuh"
+#include "select.cuh"
 
 #include "proposal_element.h"
-
-enum { CUT_BITS = 11, CUT_BINS = 1 << CUT_BITS, BINS_PER_THREAD = CUT_BINS / LIST_THREADS };
 
 template <typename T>
 __global__ void proposal_keys_kernel(const __grid_constant__ Rpn rpn, int32_t map, int64_t first,
@@ -15,101 +14,68 @@ __global__ void proposal_keys_kernel(const __grid_constant__ Rpn rpn, int32_t ma
   keys[image * step + first + i] = order_key(widen(logits[anchor_logit(&rpn, image, place)]));
 }
 
-/* The least key that is taken, and how many of those equal to it. */
-typedef struct Cut {
-  uint32_t key;
-  uint32_t known; /* the key's digits that are found */
-  int32_t wanted; /* of the keys that have them: in the end, how many ties are taken */
-} Cut;
+/* The anchors of each image and map, for select.cuh. A NaN, whose key is 0, has no rank. */
+typedef struct ProposalItems {
+  const uint32_t *keys;
+  int64_t anchors; /* of an image */
+  int64_t first[PYRAMID_MAPS_MOST];
+  int64_t map_anchors[PYRAMID_MAPS_MOST];
+  int32_t map_count;
+  int32_t pre_count;
 
-__device__ inline void cut_digit(const uint32_t *keys, int32_t count, int32_t shift, Cut *cut)
-{
-  __shared__ int32_t bins[CUT_BINS];
-  const int32_t thread = (int32_t)threadIdx.x;
-  const Cut before = *cut;
-  const uint32_t digits = ~before.known >> shift;
-  for (int32_t i = thread; i < CUT_BINS; i += LIST_THREADS)
-    bins[i] = 0;
-  __syncthreads();
-  for (int32_t i = thread; i < count; i += LIST_THREADS)
-    if ((keys[i] & before.known) == before.key) atomicAdd(&bins[keys[i] >> shift & digits], 1);
-  __syncthreads();
-  /* Threads take the bins from the highest on. */
-  const int32_t highest = CUT_BINS - 1 - thread * BINS_PER_THREAD;
-  int32_t mine = 0;
-  for (int32_t b = 0; b < BINS_PER_THREAD; ++b)
-    mine += bins[highest - b];
-  int32_t above = (int32_t)list_sum_before((unsigned long long)mine, NULL);
-  if (above < before.wanted && above + mine >= before.wanted) { /* true in one thread */
-    int32_t bin = highest;
-    for (; above + bins[bin] < before.wanted; --bin)
-      above += bins[bin];
-    cut->key = before.key | (uint32_t)bin << shift;
-    cut->known = ~((1U << shift) - 1U);
-    cut->wanted = before.wanted - above;
+  __device__ const uint32_t *keys_of(int32_t list) const
+  {
+    return keys + list / map_count * anchors + first[list % map_count];
   }
-  __syncthreads();
+
+  __device__ int64_t count(int32_t list) const
+  {
+    return map_anchors[list % map_count];
+  }
+
+  __device__ uint64_t rank(int32_t list, int64_t item) const
+  {
+    const uint32_t key = keys_of(list)[item];
+    return key == 0 ? 0 : ranked_order(key, (int32_t)item);
+  }
+
+  __device__ int32_t wanted(int32_t list, const int32_t *totals) const
+  {
+    return pre_count;
+  }
+} ProposalItems;
+
+static ProposalItems proposal_items(const Rpn *rpn, ProposalLimits limits, const uint32_t *keys)
+{
+  ProposalItems items = {};
+  items.keys = keys;
+  items.map_count = rpn->map_count;
+  items.pre_count = limits.pre_count;
+  for (int32_t m = 0; m < rpn->map_count; ++m) {
+    items.first[m] = items.anchors;
+    items.map_anchors[m] = anchor_map_pixels(rpn, m) * rpn->anchor_count;
+    items.anchors += items.map_anchors[m];
+  }
+  return items;
 }
 
-/* Keys in the order of the anchors; a thread goes through a run of them. A NaN, whose key is 0, is
- * not taken. */
-__device__ inline int32_t take_keys(const uint32_t *keys, int32_t count, Cut cut, Ranked *ranked)
+/* Writes what is taken, in any order. */
+__global__ void proposal_take_kernel(const __grid_constant__ Rpn rpn, ProposalLimits limits,
+                                     const __grid_constant__ ProposalItems items,
+                                     Selection selection, BoxLists lists)
 {
-  const int32_t run = (count + LIST_THREADS - 1) / LIST_THREADS;
-  const int32_t begin = (int32_t)threadIdx.x * run < count ? (int32_t)threadIdx.x * run : count;
-  const int32_t end = count - begin < run ? count : begin + run;
-  unsigned long long mine = 0; /* ties in the lower half, what is above them in the upper one */
-  for (int32_t i = begin; i < end; ++i)
-    if (keys[i] >= cut.key && keys[i] != 0) mine += keys[i] == cut.key ? 1ULL : 1ULL << 32;
-  unsigned long long total;
-  const unsigned long long before = list_sum_before(mine, &total);
-  int32_t ties = (int32_t)(before & 0xFFFFFFFFU);
-  int32_t place = (int32_t)(before >> 32) + (ties < cut.wanted ? ties : cut.wanted);
-  for (int32_t i = begin; i < end; ++i) {
-    if (keys[i] < cut.key || keys[i] == 0) continue;
-    if (keys[i] == cut.key && ties++ >= cut.wanted) continue;
-    ranked[place].key = keys[i];
-    ranked[place].index = i;
-    ++place;
-  }
-  const int32_t all_ties = (int32_t)(total & 0xFFFFFFFFU);
-  return (int32_t)(total >> 32) + (all_ties < cut.wanted ? all_ties : cut.wanted);
-}
-
-/* A block for each image and map. */
-__global__ void proposal_select_kernel(const __grid_constant__ Rpn rpn, ProposalLimits limits,
-                                       const uint32_t *keys, BoxLists lists)
-{
-  __shared__ Cut cut;
   const int32_t list = (int32_t)blockIdx.x;
   const int32_t map = list % rpn.map_count;
-  const int32_t image = list / rpn.map_count;
-  int64_t step = 0; /* anchors of an image, and those before the map */
-  int64_t before = 0;
-  for (int32_t m = 0; m < rpn.map_count; ++m) {
-    if (m == map) before = step;
-    step += anchor_map_pixels(&rpn, m) * rpn.anchor_count;
-  }
-  const uint32_t *own = keys + image * step + before;
-  const int32_t count = (int32_t)anchor_map_pixels(&rpn, map) * rpn.anchor_count;
-  const int32_t wanted = count < limits.pre_count ? count : limits.pre_count;
-  const int64_t first = (int64_t)image * proposal_map_first(&rpn, limits, rpn.map_count) +
-                        proposal_map_first(&rpn, limits, map);
-  if (threadIdx.x == 0) {
-    cut.key = 0;
-    cut.known = 0;
-    cut.wanted = wanted;
-  }
-  __syncthreads();
-  if (wanted < count) {
-    cut_digit(own, count, 21, &cut);
-    cut_digit(own, count, 10, &cut);
-    cut_digit(own, count, 0, &cut);
-  }
-  const int32_t taken = take_keys(own, count, cut, lists.ranked + first);
-  if (threadIdx.x == 0) {
-    lists.first[list] = first;
-    lists.count[list] = taken;
+  const int64_t of_image = proposal_map_first(&rpn, limits, rpn.map_count);
+  const int64_t first = list / rpn.map_count * of_image + proposal_map_first(&rpn, limits, map);
+  const int64_t count = items.count(list);
+  if (blockIdx.y == 0 && threadIdx.x == 0) lists.first[list] = first;
+  for (int64_t i = (int64_t)blockIdx.y * SELECT_THREADS + threadIdx.x; i < count;
+       i += (int64_t)gridDim.y * SELECT_THREADS) {
+    const uint32_t key = items.keys_of(list)[i];
+    if (key == 0 || !select_takes(selection, list, ranked_order(key, (int32_t)i))) continue;
+    const Ranked ranked = {key, (int32_t)i};
+    lists.ranked[first + atomicAdd(&lists.count[list], 1)] = ranked;
   }
 }
 
@@ -118,9 +84,9 @@ __global__ void proposal_decode_kernel(const __grid_constant__ Rpn rpn, Proposal
                                        int32_t map, const T *deltas, const float *image_sizes,
                                        BoxLists lists)
 {
-  const int32_t image = (int32_t)blockIdx.y;
+  const int32_t image = (int32_t)blockIdx.x;
   const int32_t list = image * rpn.map_count + map;
-  const int32_t i = (int32_t)thread_index();
+  const int32_t i = list_place();
   if (i >= lists.count[list]) return;
   const int64_t candidate = lists.first[list] + i;
   const Ranked ranked = lists.sorted[candidate];
@@ -133,11 +99,35 @@ __global__ void proposal_decode_kernel(const __grid_constant__ Rpn rpn, Proposal
                  limits.least_side_px);
 }
 
+static Selection proposal_selection_in(ScratchPieces *pieces, const Rpn *rpn)
+{
+  return selection_in(pieces, rpn->images * rpn->map_count);
+}
+
 size_t rpn_proposals_scratch_bytes_cuda(const Rpn *rpn, ProposalLimits limits)
 {
   ScratchPieces pieces = {NULL, 0};
   (void)proposal_room_in(&pieces, rpn, limits);
+  (void)proposal_selection_in(&pieces, rpn);
   return pieces.bytes;
+}
+
+/* The longest list before and behind the selection. */
+typedef struct Longest {
+  int64_t anchors;
+  int32_t taken;
+} Longest;
+
+static Longest longest_of(const Rpn *rpn, ProposalLimits limits)
+{
+  Longest longest = {0, 0};
+  for (int32_t m = 0; m < rpn->map_count; ++m) {
+    const int64_t anchors = anchor_map_pixels(rpn, m) * rpn->anchor_count;
+    const int32_t taken = proposal_map_most(rpn, limits, m);
+    longest.anchors = anchors > longest.anchors ? anchors : longest.anchors;
+    longest.taken = taken > longest.taken ? taken : longest.taken;
+  }
+  return longest;
 }
 
 static void make_keys(Device *device, const Rpn *rpn, const RpnMaps *maps, uint32_t *keys)
@@ -146,8 +136,9 @@ static void make_keys(Device *device, const Rpn *rpn, const RpnMaps *maps, uint3
   for (int32_t m = 0; m < rpn->map_count; ++m) {
     const int64_t anchors = anchor_map_pixels(rpn, m) * rpn->anchor_count;
     BY_ELEMENT(rpn->element, T,
-               LAUNCH(device, proposal_keys_kernel, lists_grid(anchors, rpn->images), THREADS, *rpn,
-                      m, first, rpn_anchor_count(rpn), (const T *)maps->logits[m], keys));
+               LAUNCH(device, proposal_keys_kernel,
+                      dim3(blocks_for(anchors), (unsigned)rpn->images), THREADS, *rpn, m, first,
+                      rpn_anchor_count(rpn), (const T *)maps->logits[m], keys));
     first += anchors;
   }
 }
@@ -158,16 +149,16 @@ void rpn_proposals_cuda(Device *device, const Rpn *rpn, const RpnMaps *maps, Pro
 {
   ScratchPieces pieces = {(char *)scratch, 0};
   const ProposalRoom room = proposal_room_in(&pieces, rpn, limits);
+  const Selection selection = proposal_selection_in(&pieces, rpn);
+  const ProposalItems items = proposal_items(rpn, limits, room.keys);
+  const Longest longest = longest_of(rpn, limits);
   const int32_t list_count = rpn->images * rpn->map_count;
-  int32_t longest = 0;
-  for (int32_t m = 0; m < rpn->map_count; ++m) {
-    const int32_t most = proposal_map_most(rpn, limits, m);
-    longest = most > longest ? most : longest;
-  }
   make_keys(device, rpn, maps, room.keys);
-  LAUNCH(device, proposal_select_kernel, (unsigned)list_count, LIST_THREADS, *rpn, limits,
-         (const uint32_t *)room.keys, room.lists);
-  lists_sort(device, room.lists, list_count, longest);
+  select_first(device, items, selection, longest.anchors);
+  device_clear(device, room.lists.count, (size_t)list_count * sizeof(int32_t));
+  LAUNCH(device, proposal_take_kernel, select_grid(list_count, longest.anchors), SELECT_THREADS,
+         *rpn, limits, items, selection, room.lists);
+  lists_sort(device, room.lists, list_count, longest.taken);
   for (int32_t m = 0; m < rpn->map_count; ++m)
     BY_ELEMENT(rpn->element, T,
                LAUNCH(device, proposal_decode_kernel,
@@ -175,5 +166,5 @@ void rpn_proposals_cuda(Device *device, const Rpn *rpn, const RpnMaps *maps, Pro
                       limits, m, (const T *)maps->deltas[m], image_sizes, room.lists));
   const ListOutput output = {
       rpn->map_count, limits.post_count, 1, boxes, scores, NULL, counts, NULL};
-  lists_finish(device, room.lists, rpn->images, longest, limits.iou_most, output);
+  lists_finish(device, room.lists, rpn->images, longest.taken, limits.iou_most, output);
 }

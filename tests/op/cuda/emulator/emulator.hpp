@@ -45,3 +45,8 @@ inline int min(int a, int b)
 {
   return a < b ? a : b;
 }
+
+inline int __popcll(unsigned long long bits)
+{
+  return __builtin_popcountll(bits);
+}
