@@ -310,7 +310,7 @@ typedef struct Case {
 static const Case cases[] = {
     {1, 64, 64, 100, 100, 0.7F, false},  {2, 96, 128, 300, 50, 0.5F, true},
     {3, 40, 72, 1000, 1000, 0.7F, true}, {1, 160, 96, 700, 2000, 0.9F, false},
-    {2, 128, 128, 129, 64, 0.3F, true},  {1, 208, 208, 4500, 3000, 0.9F, true},
+    {2, 128, 128, 129, 64, 0.3F, true},  {1, 208, 208, 4500, 7500, 0.9F, true},
 };
 
 static void values_are_those_of_plain_loops(void **state)
