@@ -165,6 +165,40 @@ static double golden_pixel(const GoldenTensor *values, const Output *out, int32_
   return golden_value(values, (row * values->dims[1] + y) * values->dims[2] + x);
 }
 
+/* More rows than a GPU's grid has along its second axis, and than a block has threads. Every
+ * thousandth has a mask of 1 x 1 px, at its place in the image. */
+static void any_number_of_rows_is_pasted(void **state)
+{
+  enum { ROWS = 66000, STEP = 1000 };
+  static const float image_sizes[4] = {100, 100, 100, 100};
+  FOR_EACH_BACKEND(on)
+  for (int short_by = 0; short_by < 2; ++short_by) {
+    Room *room = room_open(on);
+    float *boxes = room_numbers(room, 4 * ROWS);
+    int32_t *images = room_host(room, ROWS, sizeof *images);
+    for (int32_t r = 0; r < ROWS; ++r) {
+      const float x = (float)(r / STEP);
+      images[r] = r % STEP == 0 ? 0 : -1;
+      memcpy(boxes + 4 * (ptrdiff_t)r, (float[]){x + 1, 3, x + 1, 3}, 4 * sizeof *boxes);
+    }
+    const Input in = {.rows = ROWS,
+                      .boxes = boxes,
+                      .images = images,
+                      .image_sizes = image_sizes,
+                      .masks = room_equal(room, ROWS, 1),
+                      .mask_px = 1,
+                      .pixels_most = ROWS / STEP - short_by};
+    const Output out = paste(room, on, &in, false);
+    assert_int_equal(out.missing, short_by);
+    for (int32_t r = 0; r <= ROWS; ++r)
+      assert_int_equal(out.offsets[r], r <= ROWS - STEP ? (r + STEP - 1) / STEP : in.pixels_most);
+    expect_window(on, &out, STEP, 2, 3, 1, 1);
+    for (int32_t i = 0; i < ROWS / STEP - short_by; ++i)
+      assert_int_equal(out.pixels[i], 1);
+    room_close(room);
+  }
+}
+
 /* The twins' values are torchvision's bit for bit, since both fuse products with sums where PyTorch
  * does; the naive ones are in double. */
 static void values_are_those_of_torchvision(void **state)
@@ -263,6 +297,7 @@ int main(void)
       cmocka_unit_test(windows_are_cut_to_their_image),
       cmocka_unit_test(corners_are_truncated_toward_zero),
       cmocka_unit_test(rows_without_room_are_counted),
+      cmocka_unit_test(any_number_of_rows_is_pasted),
       cmocka_unit_test(values_are_those_of_torchvision),
       cmocka_unit_test(values_are_those_of_plain_loops),
   };

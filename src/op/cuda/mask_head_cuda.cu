@@ -1,3 +1,4 @@
+#include "block_scan.cuh"
 #include "block_sums.cuh"
 
 #include "mask_head_element.h"
@@ -101,15 +102,42 @@ __global__ void paste_windows_kernel(Regions regions, int32_t mask_px, const flo
     paste_window(&regions, image_sizes, (int32_t)row, mask_px, windows + 4 * row);
 }
 
-/* One thread: every row begins where the one before it ends, and they are few. */
+/* Rows of which some find no room, one after the other. */
+__device__ inline void paste_crowded(PastedMasks pasted, int32_t first, int32_t end, int64_t *next,
+                                     int32_t *missing)
+{
+  for (int32_t row = first; row < end; ++row) {
+    pasted.offsets[row] = *next;
+    paste_take_room(pasted.windows + 4 * (int64_t)row, pasted.pixels_most, next, missing);
+  }
+}
+
+/* One block: every row begins where the one before it ends. */
 __global__ void paste_offsets_kernel(int32_t rows, PastedMasks pasted)
 {
-  int64_t next = 0;
-  int32_t missing = 0;
-  for (int32_t row = 0; row < rows; ++row) {
-    pasted.offsets[row] = next;
-    paste_take_room(pasted.windows + 4 * (int64_t)row, pasted.pixels_most, &next, &missing);
+  __shared__ int64_t next;
+  __shared__ int32_t missing;
+  if (threadIdx.x == 0) {
+    next = 0;
+    missing = 0;
   }
+  __syncthreads();
+  for (int32_t first = 0; first < rows; first += THREADS) {
+    const int32_t row = first + (int32_t)threadIdx.x;
+    const int32_t *window = pasted.windows + 4 * (int64_t)row;
+    const int64_t start = next;
+    int64_t wanted;
+    const int64_t before =
+        block_sum_before<THREADS>(row < rows ? (int64_t)window[2] * window[3] : 0, &wanted);
+    if (wanted <= pasted.pixels_most - start) {
+      if (row < rows) pasted.offsets[row] = start + before;
+      if (threadIdx.x == 0) next = start + wanted;
+    } else if (threadIdx.x == 0) {
+      paste_crowded(pasted, first, min(first + THREADS, rows), &next, &missing);
+    }
+    __syncthreads();
+  }
+  if (threadIdx.x != 0) return;
   pasted.offsets[rows] = next;
   *pasted.missing = missing;
 }
@@ -122,19 +150,27 @@ __device__ inline float padded_value(const float *mask, int32_t mask_px, int32_t
   return mask[(int64_t)(row - 1) * mask_px + column - 1];
 }
 
-enum { PASTE_BLOCKS = 16 }; /* of one row */
+/* Of one row: many where rows are few. */
+enum { PASTE_BLOCKS = 16, PASTE_BLOCKS_WANTED = 4096 };
+
+static inline unsigned paste_blocks(int32_t rows)
+{
+  const int32_t blocks = PASTE_BLOCKS_WANTED / rows;
+  return blocks < 1 ? 1U : blocks < PASTE_BLOCKS ? (unsigned)blocks : (unsigned)PASTE_BLOCKS;
+}
 
 __global__ void paste_kernel(Regions regions, const float *masks, int32_t mask_px, float threshold,
                              PastedMasks pasted)
 {
-  const int64_t of_row = blockIdx.y;
+  const int64_t of_row = blockIdx.x;
   const int32_t *window = pasted.windows + 4 * of_row;
   const int64_t count = (int64_t)window[2] * window[3];
   const PasteBox box = paste_box(regions.boxes + 4 * of_row, mask_px);
   const bool small = paste_is_small(box);
   const float *mask = masks + of_row * mask_px * mask_px;
   const int64_t first = pasted.offsets[of_row];
-  for (int64_t i = thread_index(); i < count; i += (int64_t)PASTE_BLOCKS * THREADS) {
+  for (int64_t i = (int64_t)blockIdx.y * THREADS + threadIdx.x; i < count;
+       i += (int64_t)gridDim.y * THREADS) {
     const int32_t y = window[1] + (int32_t)(i / window[2]) - box.y;
     const int32_t x = window[0] + (int32_t)(i % window[2]) - box.x;
     const RoiTap row = resize_tap(mask_px + 2, box.height, y, small);
@@ -201,7 +237,7 @@ void mask_paste_cuda(Device *device, const Regions *regions, const float *masks,
   const int32_t rows = regions->capacity;
   LAUNCH(device, paste_windows_kernel, blocks_for(rows), THREADS, *regions, mask_px, image_sizes,
          pasted->windows);
-  LAUNCH(device, paste_offsets_kernel, 1, 1, rows, *pasted);
-  LAUNCH(device, paste_kernel, dim3(PASTE_BLOCKS, (unsigned)rows), THREADS, *regions, masks,
+  LAUNCH(device, paste_offsets_kernel, 1, THREADS, rows, *pasted);
+  LAUNCH(device, paste_kernel, dim3((unsigned)rows, paste_blocks(rows)), THREADS, *regions, masks,
          mask_px, threshold, *pasted);
 }

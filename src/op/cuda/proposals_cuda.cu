@@ -22,28 +22,32 @@ typedef struct ProposalItems {
   int64_t map_anchors[PYRAMID_MAPS_MOST];
   int32_t map_count;
   int32_t pre_count;
-
-  __device__ const uint32_t *keys_of(int32_t list) const
-  {
-    return keys + list / map_count * anchors + first[list % map_count];
-  }
-
-  __device__ int64_t count(int32_t list) const
-  {
-    return map_anchors[list % map_count];
-  }
-
-  __device__ uint64_t rank(int32_t list, int64_t item) const
-  {
-    const uint32_t key = keys_of(list)[item];
-    return key == 0 ? 0 : ranked_order(key, (int32_t)item);
-  }
-
-  __device__ int32_t wanted(int32_t list, const int32_t *totals) const
-  {
-    return pre_count;
-  }
 } ProposalItems;
+
+typedef struct ProposalList {
+  const uint32_t *keys;
+  int64_t count;
+
+  __device__ uint64_t rank(int64_t item) const
+  {
+    return keys[item] == 0 ? 0 : ranked_order(keys[item], (int32_t)item);
+  }
+} ProposalList;
+
+__device__ inline ProposalList select_list(const ProposalItems &items, int32_t list)
+{
+  const int32_t map = list % items.map_count;
+  ProposalList own;
+  own.keys = items.keys + list / items.map_count * items.anchors + items.first[map];
+  own.count = items.map_anchors[map];
+  return own;
+}
+
+__device__ inline int32_t select_wanted(const ProposalItems &items, int32_t list,
+                                        const int32_t *totals)
+{
+  return items.pre_count;
+}
 
 static ProposalItems proposal_items(const Rpn *rpn, ProposalLimits limits, const uint32_t *keys)
 {
@@ -68,14 +72,13 @@ __global__ void proposal_take_kernel(const __grid_constant__ Rpn rpn, ProposalLi
   const int32_t map = list % rpn.map_count;
   const int64_t of_image = proposal_map_first(&rpn, limits, rpn.map_count);
   const int64_t first = list / rpn.map_count * of_image + proposal_map_first(&rpn, limits, map);
-  const int64_t count = items.count(list);
+  const ProposalList own = select_list(items, list);
   if (blockIdx.y == 0 && threadIdx.x == 0) lists.first[list] = first;
-  for (int64_t i = (int64_t)blockIdx.y * SELECT_THREADS + threadIdx.x; i < count;
+  for (int64_t i = (int64_t)blockIdx.y * SELECT_THREADS + threadIdx.x; i < own.count;
        i += (int64_t)gridDim.y * SELECT_THREADS) {
-    const uint32_t key = items.keys_of(list)[i];
-    if (key == 0 || !select_takes(selection, list, ranked_order(key, (int32_t)i))) continue;
-    const Ranked ranked = {key, (int32_t)i};
-    lists.ranked[first + atomicAdd(&lists.count[list], 1)] = ranked;
+    const uint64_t rank = own.rank(i);
+    if (rank == 0 || !select_takes(selection, list, rank)) continue;
+    lists.ranked[first + atomicAdd(&lists.count[list], 1)] = ranked_of(rank);
   }
 }
 

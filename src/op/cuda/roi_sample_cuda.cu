@@ -1,4 +1,4 @@
-#include "block_sample.cuh"
+#include "sample.cuh"
 
 #include "detection_loss_element.h"
 
@@ -11,13 +11,6 @@ typedef struct RoiImages {
   int32_t proposal_capacity;
   int32_t capacity;
 } RoiImages;
-
-/* What is drawn of an image. */
-typedef struct RoiDraw {
-  SampleLimits limits;
-  int32_t rows;
-  int32_t positives;
-} RoiDraw;
 
 __device__ inline int32_t roi_candidates(const RoiImages *in, int32_t image)
 {
@@ -35,25 +28,19 @@ __global__ void roi_match_kernel(RoiImages in, RoiSampling sampling, int32_t *ma
 {
   const int32_t image = (int32_t)blockIdx.y;
   const int32_t i = (int32_t)thread_index();
-  if (i >= roi_candidates(&in, image)) return;
+  int32_t *match = matches + (int64_t)image * in.capacity + i;
+  if (i >= in.capacity) return;
+  if (i >= roi_candidates(&in, image)) {
+    *match = MATCH_IGNORED;
+    return;
+  }
   const int32_t count = in.truth.counts[image];
   const Box box = roi_box(&in, image, i);
   BestObject best = {0.0F, 0};
   for (int32_t g = 0; g < count; ++g)
     best = best_object_of(
         best, box_iou(box, box_load(in.truth.boxes, (int64_t)image * in.truth.capacity + g)), g);
-  matches[(int64_t)image * in.capacity + i] = roi_match_element(sampling, count, best);
-}
-
-__global__ void roi_draw_kernel(RoiImages in, RoiSampling sampling, SampleKeys keys,
-                                const int32_t *matches, RoiDraw *draws)
-{
-  const int32_t image = (int32_t)blockIdx.x;
-  RoiDraw draw;
-  draw.limits = sample_limits(matches + (int64_t)image * in.capacity, roi_candidates(&in, image),
-                              sample_state(keys.seed, keys.streams[image]), sampling.positive_count,
-                              sampling.count, &draw.positives, &draw.rows);
-  if (threadIdx.x == 0) draws[image] = draw;
+  *match = roi_match_element(sampling, count, best);
 }
 
 __device__ inline void roi_write_row(const RoiImages *in, int32_t image, int32_t i, int32_t match,
@@ -76,31 +63,39 @@ __device__ inline void roi_write_row(const RoiImages *in, int32_t image, int32_t
   rois.positive_matches[positive] = match;
 }
 
+/* Rows of all images before this one. */
+__device__ inline SampleCounts roi_rows_before(const SampleItems &items, const int32_t *totals,
+                                               int32_t image)
+{
+  SampleCounts rows = {0, 0};
+  for (int32_t n = 0; n < image; ++n) {
+    const SampleCounts own = sample_counts(items, totals, n);
+    rows.positives += own.positives;
+    rows.all += own.all;
+  }
+  return rows;
+}
+
 /* A block for each image, whose rows begin where those of the images before it end. */
-__global__ void roi_rows_kernel(RoiImages in, SampleKeys keys, const int32_t *matches,
-                                const RoiDraw *draws, SampledRois rois)
+__global__ void roi_rows_kernel(RoiImages in, SampleItems items, Selection selection,
+                                SampledRois rois)
 {
   const int32_t image = (int32_t)blockIdx.x;
-  const uint64_t state = sample_state(keys.seed, keys.streams[image]);
-  const SampleLimits limits = draws[image].limits;
   const int32_t count = roi_candidates(&in, image);
-  int64_t row = 0;
-  int64_t positive = 0;
-  for (int32_t n = 0; n < image; ++n) {
-    row += draws[n].rows;
-    positive += draws[n].positives;
-  }
-  for (int32_t first = 0; first == 0 || first < count; first += SAMPLE_THREADS) {
+  SampleCounts rows = roi_rows_before(items, selection.totals, image);
+  for (int32_t first = 0; first < count; first += SELECT_THREADS) {
     const int32_t i = first + (int32_t)threadIdx.x;
-    const int32_t match = i < count ? matches[(int64_t)image * in.capacity + i] : MATCH_IGNORED;
-    const bool taken = sample_takes(limits, match, sample_rank(state, (uint32_t)i));
-    int32_t rows, positives;
-    const int32_t rows_before = sample_sum_before(taken ? 1 : 0, &rows);
-    const int32_t positives_before = sample_sum_before(taken && match >= 0 ? 1 : 0, &positives);
+    const bool taken = i < count && sample_takes_item(items, selection, image, i);
+    const int32_t match = taken ? items.matches[(int64_t)image * in.capacity + i] : MATCH_IGNORED;
+    int32_t all, positives;
+    const int32_t all_before = block_sum_before<SELECT_THREADS>(taken ? 1 : 0, &all);
+    const int32_t positives_before =
+        block_sum_before<SELECT_THREADS>(match >= 0 ? 1 : 0, &positives);
     if (taken)
-      roi_write_row(&in, image, i, match, row + rows_before, positive + positives_before, rois);
-    row += rows;
-    positive += positives;
+      roi_write_row(&in, image, i, match, rows.all + all_before, rows.positives + positives_before,
+                    rois);
+    rows.all += all;
+    rows.positives += positives;
   }
 }
 
@@ -117,26 +112,25 @@ __device__ inline void roi_end(Regions regions, int32_t count, int32_t row, int3
 }
 
 /* What stands behind the last rows. */
-__global__ void roi_end_kernel(int32_t images, const RoiDraw *draws, SampledRois rois)
+__global__ void roi_end_kernel(SampleItems items, Selection selection, int32_t images,
+                               SampledRois rois)
 {
   const int32_t row = (int32_t)thread_index();
   const BoxCode none = {0.0F, 0.0F, 0.0F, 0.0F};
-  int32_t rows = 0;
-  int32_t positives = 0;
-  for (int32_t n = 0; n < images; ++n) {
-    rows += draws[n].rows;
-    positives += draws[n].positives;
-  }
-  roi_end(rois.regions, rows, row, rois.classes, rois.matches);
-  roi_end(rois.positives, positives, row, rois.positive_classes, rois.positive_matches);
-  if (row >= rows && row < rois.regions.capacity) box_code_store(rois.targets, row, none);
+  const SampleCounts rows = roi_rows_before(items, selection.totals, images);
+  roi_end(rois.regions, rows.all, row, rois.classes, rois.matches);
+  roi_end(rois.positives, rows.positives, row, rois.positive_classes, rois.positive_matches);
+  if (row >= rows.all && row < rois.regions.capacity) box_code_store(rois.targets, row, none);
 }
 
 size_t roi_sample_scratch_bytes_cuda(RoiSampling sampling, int32_t proposal_capacity,
                                      int32_t images, int32_t truth_capacity)
 {
-  const size_t capacity = (size_t)proposal_capacity + (size_t)truth_capacity;
-  return (size_t)images * (sizeof(RoiDraw) + capacity * sizeof(int32_t));
+  const int64_t capacity = (int64_t)proposal_capacity + truth_capacity;
+  ScratchPieces pieces = {NULL, 0};
+  (void)selection_in(&pieces, images * SAMPLE_KINDS);
+  (void)scratch_piece(&pieces, images * capacity, sizeof(int32_t));
+  return pieces.bytes;
 }
 
 void roi_sample_cuda(Device *device, RoiSampling sampling, SampleKeys keys,
@@ -147,17 +141,18 @@ void roi_sample_cuda(Device *device, RoiSampling sampling, SampleKeys keys,
   const unsigned images = (unsigned)truth->images;
   const RoiImages in = {*truth, proposals, proposal_counts, proposal_capacity,
                         proposal_capacity + truth->capacity};
-  RoiDraw *draws = (RoiDraw *)scratch;
-  int32_t *matches = (int32_t *)(draws + images);
+  ScratchPieces pieces = {(char *)scratch, 0};
+  const Selection selection = selection_in(&pieces, truth->images * SAMPLE_KINDS);
+  int32_t *matches =
+      (int32_t *)scratch_piece(&pieces, (int64_t)images * in.capacity, sizeof(int32_t));
+  const SampleItems items = {matches, in.capacity, keys, sampling.positive_count, sampling.count};
   const int32_t longest = rois->regions.capacity > rois->positives.capacity
                               ? rois->regions.capacity
                               : rois->positives.capacity;
   LAUNCH(device, roi_match_kernel, dim3(blocks_for(in.capacity), images), THREADS, in, sampling,
          matches);
-  LAUNCH(device, roi_draw_kernel, images, SAMPLE_THREADS, in, sampling, keys,
-         (const int32_t *)matches, draws);
-  LAUNCH(device, roi_rows_kernel, images, SAMPLE_THREADS, in, keys, (const int32_t *)matches,
-         (const RoiDraw *)draws, *rois);
-  LAUNCH(device, roi_end_kernel, blocks_for(longest), THREADS, truth->images,
-         (const RoiDraw *)draws, *rois);
+  select_first(device, items, selection, in.capacity);
+  LAUNCH(device, roi_rows_kernel, images, SELECT_THREADS, in, items, selection, *rois);
+  LAUNCH(device, roi_end_kernel, blocks_for(longest), THREADS, items, selection, truth->images,
+         *rois);
 }

@@ -1,5 +1,5 @@
-#include "block_sample.cuh"
 #include "block_sums.cuh"
+#include "sample.cuh"
 
 #include "detection_loss_element.h"
 
@@ -12,17 +12,12 @@ static inline unsigned loss_blocks(const Rpn *rpn)
   return blocks < LOSS_BLOCKS_MOST ? blocks : (unsigned)LOSS_BLOCKS_MOST;
 }
 
-__global__ void rpn_sample_kernel(int64_t anchors, RpnSampling sampling, SampleKeys keys,
-                                  const int32_t *matches, uint8_t *sampled)
+__global__ void rpn_sample_kernel(SampleItems items, Selection selection, uint8_t *sampled)
 {
-  const int64_t first = blockIdx.x * anchors;
-  const uint64_t state = sample_state(keys.seed, keys.streams[blockIdx.x]);
-  int32_t positives, all;
-  const SampleLimits limits = sample_limits(
-      matches + first, anchors, state, sampling.positive_count, sampling.count, &positives, &all);
-  for (int64_t i = threadIdx.x; i < anchors; i += SAMPLE_THREADS)
-    sampled[first + i] =
-        sample_takes(limits, matches[first + i], sample_rank(state, (uint32_t)i)) ? 1 : 0;
+  const int32_t image = (int32_t)blockIdx.y;
+  const int64_t i = thread_index();
+  if (i >= items.items) return;
+  sampled[image * items.items + i] = sample_takes_item(items, selection, image, i) ? 1 : 0;
 }
 
 /* What both passes read. */
@@ -109,14 +104,21 @@ __global__ void rpn_gradient_kernel(const __grid_constant__ Rpn rpn,
 
 size_t rpn_sample_scratch_bytes_cuda(const Rpn *rpn)
 {
-  return 0;
+  ScratchPieces pieces = {NULL, 0};
+  (void)selection_in(&pieces, rpn->images * SAMPLE_KINDS);
+  return pieces.bytes;
 }
 
 void rpn_sample_cuda(Device *device, const Rpn *rpn, RpnSampling sampling, SampleKeys keys,
                      const int32_t *matches, uint8_t *sampled, void *scratch)
 {
-  LAUNCH(device, rpn_sample_kernel, (unsigned)rpn->images, SAMPLE_THREADS, rpn_anchor_count(rpn),
-         sampling, keys, matches, sampled);
+  ScratchPieces pieces = {(char *)scratch, 0};
+  const Selection selection = selection_in(&pieces, rpn->images * SAMPLE_KINDS);
+  const SampleItems items = {matches, rpn_anchor_count(rpn), keys, sampling.positive_count,
+                             sampling.count};
+  select_first(device, items, selection, items.items);
+  LAUNCH(device, rpn_sample_kernel, dim3(blocks_for(items.items), (unsigned)rpn->images), THREADS,
+         items, selection, sampled);
 }
 
 size_t rpn_loss_scratch_bytes_cuda(const Rpn *rpn)

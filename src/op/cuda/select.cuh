@@ -8,12 +8,11 @@
  * those of a list differ, so nothing is left to ties, and counts do not depend on the order of
  * threads.
  *
- * Items are a struct with
- *   int64_t count(int32_t list)                  how many items a list has
- *   uint64_t rank(int32_t list, int64_t item)    0: no item
- *   int32_t wanted(int32_t list, const int32_t *totals)
- *                                                how many are to be taken, 0 or more; totals: of each
- *                                                list, how many items have a rank */
+ * Items are a struct for which there are
+ *   select_list(items, list)            what a list has: its count, and the rank(item) of each, which
+ *                                       is 0 where it does not take part
+ *   select_wanted(items, list, totals)  how many are to be taken, 0 or more; totals: of each list,
+ *                                       how many items take part */
 enum {
   SELECT_THREADS = 512,
   SELECT_BITS = 11,
@@ -118,7 +117,7 @@ __device__ inline void select_advance(const Items &items, const Selection &selec
     SelectState before = {0, 0, 0};
     if (digit > 1) before = selection.states[(int64_t)(digit - 1) * selection.list_count + list];
     if (digit == 1) {
-      before.wanted = items.wanted(list, selection.totals);
+      before.wanted = select_wanted(items, list, selection.totals);
       if (before.wanted == 0 || selection.totals[list] <= before.wanted) {
         before.known = before.wanted == 0 ? 0 : 1; /* none, or all */
         before.done = 1;
@@ -149,12 +148,12 @@ __global__ void __launch_bounds__(SELECT_THREADS)
   __syncthreads();
   const int32_t shift = select_shift(digit);
   const uint64_t mask = shift > 0 ? SELECT_BINS - 1 : SELECT_BINS / 4 - 1;
-  const int64_t count = items.count(list);
+  const auto own = select_list(items, list);
   const uint64_t known = state.known;
   int32_t found = 0;
-  for (int64_t i = (int64_t)blockIdx.y * SELECT_THREADS + threadIdx.x; i < count;
+  for (int64_t i = (int64_t)blockIdx.y * SELECT_THREADS + threadIdx.x; i < own.count;
        i += (int64_t)gridDim.y * SELECT_THREADS) {
-    const uint64_t rank = items.rank(list, i);
+    const uint64_t rank = own.rank(i);
     if (rank == 0) continue;
     ++found;
     /* In two steps: at the first digit nothing is known, and 64 bits are no shift. */
