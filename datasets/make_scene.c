@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/bundle.h"
 #include "base/option.h"
 #include "scene.h"
 
@@ -99,7 +100,8 @@ int main(int argument_count, char **arguments)
       options_print_help(&table, stdout);
       return 0;
     }
-  Status status = arena_open(&arena);
+  Status status = bundle_enter();
+  if (status == STATUS_OK) status = arena_open(&arena);
   if (status == STATUS_OK) status = run(argument_count - 1, arguments + 1, arena);
   if (status != STATUS_OK) fprintf(stderr, "make_scene: %s\n", status_message());
   arena_close(arena);

@@ -7,15 +7,24 @@
 #
 #   --anew       removes what an earlier run left; without it, a run that was stopped goes on where it was
 #   --folder=…   where scenes, chips, model and maps lie
+#
+# In a bundle, which holds the programs, nothing is installed or built, and the folder is ./first_run.
 set -euo pipefail
+caller=$PWD
 cd "$(dirname "$0")/.."
 
-folder=build/first_run
+if [[ -x bin/quadrat && -x bin/make_scene ]]; then
+  in_bundle=yes quadrat=bin/quadrat make_scene=bin/make_scene folder=$caller/first_run
+  [[ ! -d openmpi ]] || PATH=$PWD/bin:$PATH # else the mpirun of this machine
+else
+  in_bundle=no quadrat=build/quadrat make_scene=build/datasets/make_scene folder=build/first_run
+fi
 anew=no
 for argument in "$@"; do
   case $argument in
     --anew) anew=yes ;;
-    --folder=*) folder=${argument#*=} ;;
+    --folder=/*) folder=${argument#*=} ;;
+    --folder=*) if [[ $in_bundle == yes ]]; then folder=$caller/${argument#*=}; else folder=${argument#*=}; fi ;;
     *) sed -n '2,/^set/{/^#/p}' "$0" | sed 's/^# \{0,1\}//'; [[ $argument == --help ]] && exit 0 || exit 2 ;;
   esac
 done
@@ -23,8 +32,11 @@ done
 step() { printf '\n== %s  (%d:%02d)\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
 
 step "1/9 what is missing, and the program"
-jobs/build.sh --target=quadrat --target=make_scene
-quadrat=build/quadrat
+if [[ $in_bundle == no ]]; then
+  jobs/build.sh --target=quadrat --target=make_scene
+else
+  "$quadrat" --version
+fi
 [[ $anew == no ]] || rm -rf "$folder"
 mkdir -p "$folder"
 
@@ -36,9 +48,9 @@ on_all_cores=(mpirun -n "$ranks" --bind-to none --map-by :OVERSUBSCRIBE -x "OMP_
 
 step "2/9 two scenes of other worlds: one to learn from, one to be tested on"
 [[ -e $folder/train.tif && -e $folder/train.gpkg ]] ||
-  build/datasets/make_scene --out="$folder" --name=train --seed=7 --size=2048 --cell=0.3
+  "$make_scene" --out="$folder" --name=train --seed=7 --size=2048 --cell=0.3
 [[ -e $folder/test.tif && -e $folder/test.gpkg ]] ||
-  build/datasets/make_scene --out="$folder" --name=test --seed=8 --size=1280 --cell=0.3
+  "$make_scene" --out="$folder" --name=test --seed=8 --size=1280 --cell=0.3
 
 step "3/9 export: chips to learn from, on $ranks ranks"
 [[ -e $folder/chips.h5 ]] ||

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/bundle.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -142,8 +143,9 @@ int main(int argument_count, char **arguments)
   Comm *world;
   const int answer = answer_at_once(argument_count, arguments, &tool);
   if (answer >= 0) return answer;
+  Status started = bundle_enter();
   memory_start();
-  const Status started = comm_start(&argument_count, &arguments, &world);
+  if (started == STATUS_OK) started = comm_start(&argument_count, &arguments, &world);
   if (started != STATUS_OK) {
     (void)fprintf(stderr, "quadrat: %s\n", status_message());
     return status_exit_code(started);
