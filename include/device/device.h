@@ -99,3 +99,15 @@ void *device_plugin_symbol(const char *name);
 
 /* Keeps the first failure of issued work; what device_synchronize will return. */
 void device_fail(Device *device, Status status);
+
+/* What is issued from here on, for the sentence of a failure: "forward of conv2d 12
+ * (layer1.0.conv1.weight), 8 x 56 x 56 x 64: CUDA, …". */
+typedef struct DeviceWork {
+  const char *pass; /* these texts live until the next call; NULL: nothing in particular */
+  const char *op;
+  int32_t number;     /* of the op in its network */
+  const char *tensor; /* may be NULL */
+  int32_t sides[4];   /* of what it gives: images, height, width, channels */
+} DeviceWork;
+
+void device_issue(Device *device, DeviceWork work);

@@ -19,6 +19,7 @@ struct Device {
   bool counts_only;
   DeviceCounter counter;
   DeviceNotes notes;
+  DeviceWork work;
   Status failure; /* the first since the last synchronize, with its sentence */
   char sentence[SENTENCE_BYTES];
 };
@@ -263,6 +264,20 @@ void *device_plugin_symbol(const char *name)
 void device_fail(Device *device, Status status)
 {
   if (status == STATUS_OK || device->failure != STATUS_OK) return;
+  const DeviceWork *work = &device->work;
+  const int32_t *sides = work->sides;
   device->failure = status;
-  (void)snprintf(device->sentence, sizeof device->sentence, "%s", status_message());
+  if (work->pass == NULL)
+    (void)snprintf(device->sentence, sizeof device->sentence, "%s", status_message());
+  else
+    (void)snprintf(device->sentence, sizeof device->sentence,
+                   "%s of %s %d%s%s%s, %d x %d x %d x %d: %s", work->pass, work->op, work->number,
+                   work->tensor == NULL ? "" : " (", work->tensor == NULL ? "" : work->tensor,
+                   work->tensor == NULL ? "" : ")", sides[0], sides[1], sides[2], sides[3],
+                   status_message());
+}
+
+void device_issue(Device *device, DeviceWork work)
+{
+  device->work = work;
 }

@@ -158,7 +158,9 @@ static int64_t first_still_open(const Network *n, int32_t step_count)
 Status network_backward(Network *n, Status (*ready)(void *context, size_t first), void *context)
 {
   for (int32_t s = n->step_count - 1; s >= 0; --s) {
+    network_issue(n, "backward", &n->steps[s]);
     backward_step(n, &n->steps[s]);
+    network_issue(n, NULL, NULL);
     if (ready != NULL && n->steps[s].node.weight >= 0)
       TRY(ready(context, (size_t)first_still_open(n, s)));
   }

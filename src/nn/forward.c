@@ -86,6 +86,9 @@ static void forward_step(Network *n, const Step *step)
 
 void network_forward(Network *n)
 {
-  for (int32_t s = 0; s < n->step_count; ++s)
+  for (int32_t s = 0; s < n->step_count; ++s) {
+    network_issue(n, "forward", &n->steps[s]);
     forward_step(n, &n->steps[s]);
+  }
+  network_issue(n, NULL, NULL);
 }

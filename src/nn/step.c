@@ -2,6 +2,34 @@
 
 #include "base/memory.h"
 
+void network_issue(Network *n, const char *pass, const Step *step)
+{
+  static const char *const ops[] = {
+      [NODE_INPUT] = "input",
+      [NODE_CONV2D] = "conv2d",
+      [NODE_DECODER_CONV2D] = "decoder_conv2d",
+      [NODE_CONV_TRANSPOSE2D] = "conv_transpose2d",
+      [NODE_BATCH_NORM2D] = "batch_norm2d",
+      [NODE_MAX_POOL2D] = "max_pool2d",
+      [NODE_RELU] = "relu",
+      [NODE_ADD] = "add",
+      [NODE_UPSAMPLE_NEAREST] = "upsample_nearest",
+      [NODE_CONCAT] = "concat",
+  };
+  if (step == NULL) {
+    device_issue(n->device, (DeviceWork){.pass = NULL});
+    return;
+  }
+  const Shape y = n->shapes[step->output];
+  const int32_t weight = step->node.weight;
+  device_issue(n->device,
+               (DeviceWork){.pass = pass,
+                            .op = ops[step->kind],
+                            .number = step->output,
+                            .tensor = weight < 0 ? NULL : network_parameter(n, weight)->name,
+                            .sides = {y.images, y.height, y.width, y.channels}});
+}
+
 static bool is_convolution(const Node *node)
 {
   return node->kind == NODE_CONV2D || node->kind == NODE_DECODER_CONV2D;

@@ -56,6 +56,9 @@ struct Network {
   float *flat_gradients;
 };
 
+/* Says to the device what it is given next, for the sentence of a failure; NULL: nothing in
+ * particular. */
+void network_issue(Network *network, const char *pass, const Step *step);
 /* How many values read each; fills steps from nodes, folding where inference may. */
 Status steps_build(Network *network);
 /* Shapes of all values, and a kernel for each step. */

@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -22,6 +23,21 @@ Status cuda_status(cudaError_t code, const char *what)
 CudaDevice *cuda_device_of(const Device *device)
 {
   return (CudaDevice *)device_driver(device);
+}
+
+static bool is_captured(cudaStream_t stream)
+{
+  enum cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  return cudaStreamIsCapturing(stream, &status) == cudaSuccess &&
+         status != cudaStreamCaptureStatusNone;
+}
+
+cudaError_t cuda_outcome(const Device *device)
+{
+  const CudaDevice *cuda = cuda_device_of(device);
+  const cudaError_t code = cudaGetLastError();
+  if (code != cudaSuccess || !cuda->checks || is_captured(cuda->stream)) return code;
+  return cudaStreamSynchronize(cuda->stream);
 }
 
 cudaStream_t cuda_stream_of(const Device *device)
@@ -82,7 +98,9 @@ static Status fill(CudaDevice *device, int gpu)
   struct cudaDeviceProp properties;
   int least = 0;
   int greatest = 0;
+  const char *check = getenv("QUADRAT_CUDA_CHECK");
   device->gpu = gpu;
+  device->checks = check != NULL && strcmp(check, "1") == 0;
   TRY(cuda_status(cudaSetDevice(gpu), "choose the GPU"));
   TRY(cuda_status(cudaGetDeviceProperties(&properties, gpu), "read the GPU's properties"));
   (void)snprintf(device->name, sizeof device->name, "%.95s", properties.name);
@@ -198,6 +216,14 @@ static Status clear_cuda(void *handle, void *memory, size_t bytes)
   return cuda_status(cudaMemsetAsync(memory, 0, bytes, device->stream), "clear");
 }
 
+/* Work that went wrong after it was issued, no one knows where. */
+static Status lost(const CudaDevice *device, cudaError_t code)
+{
+  return cuda_status(code, device->checks ? "wait for the GPU"
+                                          : "wait for the GPU; QUADRAT_CUDA_CHECK=1 in the "
+                                            "environment names what goes wrong");
+}
+
 /* Polls instead of blocking in CUDA: a collective that a lost rank never joins would not end. */
 static Status synchronize_cuda(void *handle)
 {
@@ -207,7 +233,7 @@ static Status synchronize_cuda(void *handle)
   for (int64_t turn = 0;; ++turn) {
     const cudaError_t code = cudaStreamQuery(device->stream);
     if (code == cudaSuccess) return STATUS_OK;
-    if (code != cudaErrorNotReady) return cuda_status(code, "wait for the GPU");
+    if (code != cudaErrorNotReady) return lost(device, code);
     (void)cudaGetLastError();
     if (turn < SPINS) continue;
     if (device->watch != NULL) TRY(device->watch(device->watched));

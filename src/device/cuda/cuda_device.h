@@ -17,6 +17,7 @@ typedef struct CudaDevice {
   int compute_capability; /* 90 for sm_90 */
   char name[96];
   cudaStream_t stream; /* all compute, in order */
+  bool checks;         /* every piece of work is waited for, so that a failure names it */
   /* What the ops keep per device (cuDNN's handle and engines); made by the first that wants it. */
   void *ops;
   void (*close_ops)(void *ops);
@@ -27,6 +28,9 @@ typedef struct CudaDevice {
 
 /* STATUS_OK, STATUS_NO_MEMORY, or STATUS_DEVICE with CUDA's name and words for the code. */
 Status cuda_status(cudaError_t code, const char *what);
+/* Behind each piece of work that was issued: whether it was refused and, where the device checks and
+ * the stream is not being captured, whether it ran to its end. */
+cudaError_t cuda_outcome(const Device *device);
 CudaDevice *cuda_device_of(const Device *device);
 /* The compute stream; makes its GPU the calling thread's current one. */
 cudaStream_t cuda_stream_of(const Device *device);

@@ -140,4 +140,5 @@ void cudnn_context_run(Device *device, const ConvEngine *engine, ConvOperands op
   /* Here, since a network is whole when it first runs, and many a job never ends by itself. */
   (void)plan_cache_save(context->plans.cache);
   device_fail(device, conv_engine_run(engine, context->handle, operands));
+  device_fail(device, cuda_status(cuda_outcome(device), "cuDNN's convolution"));
 }

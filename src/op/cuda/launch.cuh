@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 /* The program's own headers are C. So this file comes first in every .cu. */
@@ -103,10 +104,15 @@ static inline unsigned blocks_for(int64_t threads)
   return (unsigned)((threads + THREADS - 1) / THREADS);
 }
 
-/* A launch that was refused becomes the device's failure. */
-static inline void launched(Device *device, const char *kernel)
+/* A failure becomes the device's, with the kernel's name. */
+static inline void launched(Device *device, const char *kernel, dim3 grid, dim3 block)
 {
-  device_fail(device, cuda_status(cudaGetLastError(), kernel));
+  const cudaError_t code = cuda_outcome(device);
+  char what[160];
+  if (code == cudaSuccess) return;
+  (void)snprintf(what, sizeof what, "%s, %u x %u blocks of %u x %u threads", kernel, grid.x, grid.y,
+                 block.x, block.y);
+  device_fail(device, cuda_status(code, what));
 }
 
 /* LAUNCH(device, kernel, grid, block, arguments …), on the compute stream. Where no CUDA compiler
@@ -115,14 +121,14 @@ static inline void launched(Device *device, const char *kernel)
 #define LAUNCH(device, kernel, grid, block, ...)                                                   \
   do {                                                                                             \
     kernel<<<(grid), (block), 0, cuda_stream_of(device)>>>(__VA_ARGS__);                           \
-    launched((device), #kernel);                                                                   \
+    launched((device), #kernel, (grid), (block));                                                  \
   } while (0)
 #else
 #define LAUNCH(device, kernel, grid, block, ...)                                                   \
   do {                                                                                             \
     emulate_later(cuda_stream_of(device),                                                          \
                   [=]() { emulate((grid), (block), [=]() { kernel(__VA_ARGS__); }); });            \
-    launched((device), #kernel);                                                                   \
+    launched((device), #kernel, (grid), (block));                                                  \
   } while (0)
 #endif
 

@@ -16,6 +16,7 @@ typedef enum cudaError_t {
   cudaErrorNoDevice,
   cudaErrorNotReady,
   cudaErrorIllegalState,
+  cudaErrorIllegalAddress,
   cudaErrorStreamCaptureUnsupported,
   cudaErrorStreamCaptureInvalidated,
   cudaErrorStreamCaptureUnjoined,
@@ -92,6 +93,10 @@ cudaError_t cudaMemsetAsync(void *memory, int value, size_t bytes, cudaStream_t 
 void emulated_copy_then_call(cudaStream_t stream, void (*call)(const void *argument),
                              const void *argument, size_t bytes);
 cudaError_t emulated_finish_all(void);
+/* The kernel behind so many others reads an address that there is not; -1: none does, and the GPU is
+ * well again. For tests, by device_plugin_symbol. */
+__attribute__((visibility("default"))) void emulated_break(int kernels);
+cudaError_t emulated_health(void);
 
 #ifdef __cplusplus
 }

@@ -227,7 +227,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream)
   const std::lock_guard<std::recursive_mutex> guard(lock);
   if (stream->graph != nullptr) return refuse_while_recording();
   if (!stream->queue.empty()) (void)run_one();
-  return stream->queue.empty() ? cudaSuccess : cudaErrorNotReady;
+  return stream->queue.empty() ? emulated_health() : cudaErrorNotReady;
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
@@ -236,7 +236,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream)
   if (stream->graph != nullptr) return refuse_while_recording();
   while (!stream->queue.empty())
     (void)run_one();
-  return cudaSuccess;
+  return emulated_health();
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)

@@ -31,6 +31,8 @@ ucontext_t scheduler;
 const std::function<void()> *running_kernel;
 double shuffled[threads_most];
 bool in_fibre;
+int kernels_until_fault = -1;
+cudaError_t health = cudaSuccess;
 
 [[noreturn]] void give_up(const char *why)
 {
@@ -135,6 +137,8 @@ void emulate(dim3 grid, dim3 block, const std::function<void()> &kernel)
   if (threads < 1 || threads > threads_most || block.z > 64) give_up("a block of no GPU");
   if (grid.x < 1 || grid.y < 1 || grid.z < 1 || grid.x > 0x7FFFFFFFU || grid.y > 65535)
     give_up("a grid of no GPU");
+  if (kernels_until_fault >= 0 && kernels_until_fault-- == 0) health = cudaErrorIllegalAddress;
+  if (health != cudaSuccess) return;
   blockDim = block;
   gridDim = grid;
   running_kernel = &kernel;
@@ -145,6 +149,17 @@ void emulate(dim3 grid, dim3 block, const std::function<void()> &kernel)
       blockIdx = dim3(x, y, 0);
       run_block(threads);
     }
+}
+
+void emulated_break(int kernels)
+{
+  kernels_until_fault = kernels;
+  health = cudaSuccess;
+}
+
+cudaError_t emulated_health(void)
+{
+  return health;
 }
 
 void __syncthreads(void)

@@ -1,3 +1,5 @@
+#include <stdlib.h>
+
 #include "nn/network.h"
 #include "support/backends.h"
 
@@ -36,10 +38,54 @@ static void a_concatenation_that_padding_would_part_is_refused(void **state)
   assert_int_equal(gpus, 1);
 }
 
+/* The sentence of a GPU whose kernel behind so many others goes wrong, in a forward pass of a
+ * concatenation and an upsampling. */
+static Status run_broken(int kernels, const char *check)
+{
+  void (*emulated_break)(int);
+  *(void **)&emulated_break = device_plugin_symbol("emulated_break");
+  assert_non_null((void *)(intptr_t)emulated_break);
+  const NetworkOptions options = {.element = ELEMENT_F32, .images = 1, .height = 4, .width = 4};
+  Graph *graph;
+  Device *device;
+  Network *network;
+  assert_int_equal(setenv("QUADRAT_CUDA_CHECK", check, 1), 0);
+  CHECK_OK(graph_open(8, &graph));
+  const Value image = graph_input(graph);
+  const Value both = graph_concat(graph, (const Value[]){image, image}, 2);
+  CHECK_OK(graph_finish(graph, graph_upsample_nearest(graph, both)));
+  CHECK_OK(device_open(0, &device));
+  CHECK_OK(network_open(graph, device, options, &network));
+  CHECK_OK(network_allocate(network));
+  CHECK_OK(device_synchronize(device));
+  emulated_break(kernels);
+  network_forward(network);
+  const Status status = device_synchronize(device);
+  emulated_break(-1);
+  network_close(network);
+  device_close(device);
+  graph_close(graph);
+  assert_int_equal(unsetenv("QUADRAT_CUDA_CHECK"), 0);
+  return status;
+}
+
+static void a_gpu_that_is_checked_says_what_went_wrong(void **state)
+{
+  CHECK_FAILS(STATUS_DEVICE,
+              "forward of upsample_nearest 2, 1 x 8 x 8 x 16: CUDA, place_kernel, 1 x 1 blocks of "
+              "256 x 1 threads: ",
+              run_broken(2, "1"));
+  CHECK_FAILS(STATUS_DEVICE, "forward of concat 1, 1 x 4 x 4 x 16: CUDA, place_kernel",
+              run_broken(1, "1"));
+  CHECK_FAILS(STATUS_DEVICE, "wait for the GPU; QUADRAT_CUDA_CHECK=1", run_broken(1, "0"));
+  CHECK_OK(run_broken(3, "1"));
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_concatenation_that_padding_would_part_is_refused),
+      cmocka_unit_test(a_gpu_that_is_checked_says_what_went_wrong),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
