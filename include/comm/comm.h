@@ -72,7 +72,8 @@ Status comm_print_binding(const Comm *comm, const Log *log, int threads, const c
 /* Local. What the library says of itself, its first line: "Open MPI v4.1.4, …". */
 enum { COMM_VERSION_BYTES = 160 };
 void comm_mpi_version(char text[COMM_VERSION_BYTES]);
-/* Local. "NCCL 2.28.9", or NULL where the plug-in is not loaded. */
+/* Local. "NCCL 2.28.9", or "NCCL cannot be loaded: …"; NULL where there is no plug-in, or one that was
+ * built without NCCL. */
 const char *comm_nccl_version(void);
 /* Local. Cores that this process may run on, counted as the kernel does (hardware threads). */
 int comm_usable_cores(void);

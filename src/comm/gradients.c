@@ -87,6 +87,12 @@ static void start_watch(Gradients *gradients)
   (void)snprintf(gradients->backend, sizeof gradients->backend, "%s", gradients->driver->version());
 }
 
+static void say_why_not(Gradients *gradients)
+{
+  (void)snprintf(gradients->backend, sizeof gradients->backend, "MPI on the host, since %s",
+                 status_message());
+}
+
 /* A job that NCCL refuses goes on over the host, and says so. */
 static Status try_nccl(Gradients *gradients)
 {
@@ -100,8 +106,7 @@ static Status try_nccl(Gradients *gradients)
     start_watch(gradients);
     return STATUS_OK;
   }
-  (void)snprintf(gradients->backend, sizeof gradients->backend, "MPI on the host, since %s",
-                 status_message());
+  say_why_not(gradients);
   drop_nccl(gradients);
   sum_watch_close(gradients->watch, refused);
   gradients->watch = NULL;
@@ -117,25 +122,33 @@ static Status open_staging(Gradients *gradients)
   return STATUS_OK;
 }
 
+static Status find_nccl(const Gradients *gradients, bool on_gpu)
+{
+  if (!on_gpu) return status_set(STATUS_UNSUPPORTED, "it has no GPU");
+  if (gradients->driver == NULL)
+    return status_set(STATUS_UNSUPPORTED, "the CUDA plug-in was built without NCCL");
+  const char *why_not = gradients->driver->why_not();
+  return why_not == NULL ? STATUS_OK : status_set(STATUS_UNSUPPORTED, "%s", why_not);
+}
+
 static Status choose_way(Gradients *gradients, bool on_gpu)
 {
+  const Comm *comm = gradients->comm;
+  int64_t on_hosts = !on_gpu;
   (void)snprintf(gradients->backend, sizeof gradients->backend, "%s",
-                 comm_rank_count(gradients->comm) == 1 ? "one rank, nothing to sum"
-                                                       : "MPI on the host");
+                 comm_rank_count(comm) == 1 ? "one rank, nothing to sum" : "MPI on the host");
   gradients->way = WAY_ALONE;
-  if (comm_rank_count(gradients->comm) == 1) return STATUS_OK;
+  if (comm_rank_count(comm) == 1) return STATUS_OK;
 
-  /* Least over the ranks: 0 if any has no NCCL, if any is on a GPU, and if any is not. */
-  int64_t of_all[3] = {on_gpu && gradients->driver != NULL, !on_gpu, on_gpu};
-  TRY(comm_reduce_int64(gradients->comm, COMM_MIN, of_all, 3));
-  gradients->way = of_all[1] ? WAY_HOST : WAY_STAGED;
-  if (of_all[0]) TRY(try_nccl(gradients));
-  if (!of_all[0] && !of_all[1])
-    (void)snprintf(gradients->backend, sizeof gradients->backend, "MPI on the host, since %s",
-                   of_all[2] ? "the CUDA plug-in was built without NCCL"
-                             : "not all ranks have a GPU");
+  TRY(comm_reduce_int64(comm, COMM_MIN, &on_hosts, 1));
+  gradients->way = on_hosts ? WAY_HOST : WAY_STAGED;
+  if (on_hosts) return STATUS_OK;
+  if (comm_agree(comm, find_nccl(gradients, on_gpu)) == STATUS_OK)
+    TRY(try_nccl(gradients));
+  else
+    say_why_not(gradients);
   if (gradients->way != WAY_STAGED) return STATUS_OK;
-  return comm_agree(gradients->comm, open_staging(gradients));
+  return comm_agree(comm, open_staging(gradients));
 }
 
 Status gradients_open_by(const Comm *comm, Device *device, bool on_gpu, const NcclDriver *driver,

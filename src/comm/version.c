@@ -18,5 +18,6 @@ void comm_mpi_version(char text[COMM_VERSION_BYTES])
 const char *comm_nccl_version(void)
 {
   const NcclDriver *driver = device_plugin_symbol(NCCL_DRIVER_SYMBOL);
-  return driver == NULL ? NULL : driver->version();
+  if (driver == NULL) return NULL;
+  return driver->why_not() == NULL ? driver->version() : driver->why_not();
 }

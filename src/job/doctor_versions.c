@@ -65,7 +65,7 @@ static void find_plugin(Facts *facts)
   if (nccl != NULL) add_library(facts, nccl);
   if (gpu == NULL) return;
   if (nccl == NULL)
-    add(facts, "NCCL", "none: the plug-in was built without it; several GPUs sum over the host");
+    add(facts, "NCCL", "none: the plug-in was built without it, several GPUs sum over the host");
   char library[BACKEND_LIBRARY_BYTES];
   gpu->library(library);
   add_library(facts, library);

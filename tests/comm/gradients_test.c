@@ -14,7 +14,13 @@ struct Nccl {
 
 static struct Nccl fake;
 static int fake_opens, fake_closes, fake_aborts;
+static const char *fake_missing;
 static int fake_refusing_rank = -1, fake_failing_sum = -1;
+
+static const char *fake_why_not(void)
+{
+  return fake_missing;
+}
 
 static const char *fake_version(void)
 {
@@ -86,7 +92,8 @@ static void fake_close(Nccl *nccl)
   ++fake_closes;
 }
 
-static const NcclDriver fake_driver = {.version = fake_version,
+static const NcclDriver fake_driver = {.why_not = fake_why_not,
+                                       .version = fake_version,
                                        .make_id = fake_make_id,
                                        .open = fake_open,
                                        .sum = fake_sum,
@@ -285,6 +292,33 @@ static void ranks_that_nccl_refuses_go_over_the_host_and_say_why(void **state)
   device_close(device);
 }
 
+/* No driver of NCCL in the plug-in, no library of NCCL on the machine, or a rank on the CPU. */
+static void ranks_without_nccl_go_over_the_host_and_say_why(void **state)
+{
+  static const char *const whys[] = {"the CUDA plug-in was built without NCCL", "no libnccl.so.2",
+                                     "it has no GPU"};
+  if (comm_rank_count(ranks_world) == 1) return;
+  for (int way = 0; way < 3; ++way) {
+    const bool last = comm_rank(ranks_world) == comm_rank_count(ranks_world) - 1;
+    Device *device;
+    float block[COUNT];
+    Gradients *gradients;
+    CHECK_OK(device_open(-1, &device));
+    fake_missing = way == 1 && last ? whys[1] : NULL;
+    CHECK_OK(gradients_open_by(ranks_world, device, way != 2 || !last,
+                               way == 0 ? NULL : &fake_driver, block, COUNT, 4 * 300, &gradients));
+    fake_missing = NULL;
+    assert_non_null(strstr(gradients_backend(gradients), "MPI on the host, since "));
+    assert_non_null(strstr(gradients_backend(gradients), whys[way]));
+    fill(block);
+    CHECK_OK(gradients_finish(gradients));
+    CHECK_OK(device_synchronize(device));
+    check_sums(block, COUNT);
+    gradients_close(gradients);
+    device_close(device);
+  }
+}
+
 static void a_failure_of_nccl_is_an_error_from_then_on(void **state)
 {
   if (comm_rank_count(ranks_world) == 1) return;
@@ -348,6 +382,7 @@ int main(int argc, char **argv)
       cmocka_unit_test(the_bytes_are_the_same_in_every_run_bucket_and_rank),
       cmocka_unit_test(nccl_sums_while_the_pass_goes_on_and_is_joined_at_its_end),
       cmocka_unit_test(ranks_that_nccl_refuses_go_over_the_host_and_say_why),
+      cmocka_unit_test(ranks_without_nccl_go_over_the_host_and_say_why),
       cmocka_unit_test(a_failure_of_nccl_is_an_error_from_then_on),
       cmocka_unit_test(a_device_that_fails_on_one_rank_fails_on_all),
       cmocka_unit_test(the_public_door_finds_the_host_for_a_cpu),

@@ -14,7 +14,8 @@ static const double deadline_s = 150;
 static void fail_with_outputs(int count, const RankEnd *ends, const char *why)
 {
   for (int rank = 0; rank < count; ++rank)
-    print_error("rank %d left with %d: %s\n", rank, ends[rank].exit_code, ends[rank].output);
+    (void)fprintf(stderr, "rank %d left with %d: %s\n", rank, ends[rank].exit_code,
+                  ends[rank].output);
   fail_msg("%s", why);
 }
 

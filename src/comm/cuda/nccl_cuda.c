@@ -1,4 +1,3 @@
-#include <nccl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,12 +7,14 @@
 #include "base/memory.h"
 #include "cuda_device.h"
 #include "nccl_driver.h"
+#include "nccl_library.h"
 #include "nccl_progress.h"
 
 /* Sums of gradients by NCCL, on their own stream of the highest priority. The communicator is
  * non-blocking: every call may answer "in progress", and is then polled against a deadline, because
  * NCCL knows none. Whether a sum ends on the device is watched by whoever opened the communicator. */
 struct Nccl {
+  const NcclLibrary *library;
   CudaDevice *device;
   pthread_mutex_t lock; /* NCCL wants one thread inside at a time */
   ncclComm_t comm;      /* NULL once aborted */
@@ -32,14 +33,15 @@ static Status nccl_status(ncclResult_t code, ncclComm_t comm, const char *what)
   if (code == ncclSuccess) return STATUS_OK;
   /* Two ranks on one GPU. */
   const Status status = code == ncclInvalidUsage ? STATUS_UNSUPPORTED : STATUS_COMM;
-  const char *detail = ncclGetLastError(comm);
-  return status_set(status, "NCCL, %s: %s%s%s", what, ncclGetErrorString(code),
+  const NcclLibrary *library = nccl_library(NULL);
+  const char *detail = library->get_last_error(comm);
+  return status_set(status, "NCCL, %s: %s%s%s", what, library->get_error_string(code),
                     detail != NULL && detail[0] != '\0' ? ": " : "", detail != NULL ? detail : "");
 }
 
 static void abort_comm(Nccl *nccl)
 {
-  if (nccl->comm != NULL) (void)ncclCommAbort(nccl->comm);
+  if (nccl->comm != NULL) (void)nccl->library->comm_abort(nccl->comm);
   nccl->comm = NULL;
 }
 
@@ -56,7 +58,7 @@ static Status settle(Nccl *nccl, ncclResult_t code, const char *what)
                         nccl->deadline_s);
     }
     (void)nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
-    const ncclResult_t asked = ncclCommGetAsyncError(nccl->comm, &state);
+    const ncclResult_t asked = nccl->library->comm_get_async_error(nccl->comm, &state);
     if (asked != ncclSuccess) state = asked;
   }
   const Status status = nccl_status(state, nccl->comm, what);
@@ -64,11 +66,19 @@ static Status settle(Nccl *nccl, ncclResult_t code, const char *what)
   return status;
 }
 
+static const char *why_not_nccl(void)
+{
+  const char *why;
+  return nccl_library(&why) == NULL ? why : NULL;
+}
+
 static const char *version_nccl(void)
 {
   static char text[32];
+  const NcclLibrary *library = nccl_library(NULL);
   int version = 0;
-  (void)ncclGetVersion(&version);
+  if (library == NULL) return NULL;
+  (void)library->get_version(&version);
   (void)snprintf(text, sizeof text, "NCCL %d.%d.%d", version / 10000, version / 100 % 100,
                  version % 100);
   return text;
@@ -77,7 +87,10 @@ static const char *version_nccl(void)
 static Status make_id_nccl(unsigned char id[NCCL_ID_BYTES])
 {
   ncclUniqueId made;
-  TRY(nccl_status(ncclGetUniqueId(&made), NULL, "make an id"));
+  const char *why;
+  const NcclLibrary *library = nccl_library(&why);
+  if (library == NULL) return status_set(STATUS_UNSUPPORTED, "%s", why);
+  TRY(nccl_status(library->get_unique_id(&made), NULL, "make an id"));
   memcpy(id, &made, sizeof made);
   return STATUS_OK;
 }
@@ -88,7 +101,7 @@ static Status check_nccl(Nccl *nccl)
   if (pthread_mutex_trylock(&nccl->lock) != 0) return STATUS_OK;
   if (nccl->comm != NULL) {
     ncclResult_t state = ncclSuccess;
-    const ncclResult_t asked = ncclCommGetAsyncError(nccl->comm, &state);
+    const ncclResult_t asked = nccl->library->comm_get_async_error(nccl->comm, &state);
     const ncclResult_t code = asked != ncclSuccess ? asked : state;
     if (code != ncclInProgress && nccl_status(code, nccl->comm, "in the background") != STATUS_OK)
       status = STATUS_COMM;
@@ -127,7 +140,8 @@ static Status fill(Nccl *nccl, const unsigned char id[NCCL_ID_BYTES], int rank, 
   memcpy(&unique, id, sizeof unique);
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;
-  const ncclResult_t code = ncclCommInitRankConfig(&nccl->comm, rank_count, unique, rank, &config);
+  const ncclResult_t code =
+      nccl->library->comm_init_rank_config(&nccl->comm, rank_count, unique, rank, &config);
   if (nccl->comm == NULL) return nccl_status(code, NULL, "connect the ranks");
   return settle(nccl, code, "connect the ranks");
 }
@@ -149,9 +163,13 @@ static Status open_nccl(void *cuda_device, const unsigned char id[NCCL_ID_BYTES]
                         int rank_count, double deadline_s, Nccl **nccl)
 {
   void *memory = NULL;
+  const char *why;
+  const NcclLibrary *library = nccl_library(&why);
   *nccl = NULL;
+  if (library == NULL) return status_set(STATUS_UNSUPPORTED, "%s", why);
   TRY(memory_allocate(1, sizeof(Nccl), "a communicator of NCCL", &memory));
   Nccl *opening = memory;
+  opening->library = library;
   opening->device = cuda_device;
   opening->deadline_s = deadline_s;
   (void)pthread_mutex_init(&opening->lock, NULL);
@@ -178,8 +196,8 @@ static Status issue(Nccl *nccl, float *values, size_t count)
   TRY(cuda_status(cudaSetDevice(nccl->device->gpu), "choose the GPU"));
   TRY(cuda_status(cudaEventRecord(nccl->ready, nccl->device->stream), "record an event"));
   TRY(cuda_status(cudaStreamWaitEvent(nccl->stream, nccl->ready, 0), "wait for an event"));
-  const ncclResult_t code =
-      ncclAllReduce(values, values, count, ncclFloat32, ncclSum, nccl->comm, nccl->stream);
+  const ncclResult_t code = nccl->library->all_reduce(values, values, count, ncclFloat32, ncclSum,
+                                                      nccl->comm, nccl->stream);
   TRY(settle(nccl, code, "sum over the ranks"));
   TRY(cuda_status(nccl_progress_count(nccl->stream, nccl->counter), "count a sum"));
   nccl->pending = true;
@@ -220,8 +238,8 @@ static void close_nccl(Nccl *nccl)
   if (nccl == NULL) return;
   (void)pthread_mutex_lock(&nccl->lock);
   if (nccl->comm != NULL &&
-      settle(nccl, ncclCommFinalize(nccl->comm), "end the communicator") == STATUS_OK) {
-    (void)ncclCommDestroy(nccl->comm);
+      settle(nccl, nccl->library->comm_finalize(nccl->comm), "end the communicator") == STATUS_OK) {
+    (void)nccl->library->comm_destroy(nccl->comm);
     nccl->comm = NULL;
   }
   (void)pthread_mutex_unlock(&nccl->lock);
@@ -229,6 +247,7 @@ static void close_nccl(Nccl *nccl)
 }
 
 const NcclDriver quadrat_cuda_nccl __attribute__((visibility("default"))) = {
+    .why_not = why_not_nccl,
     .version = version_nccl,
     .make_id = make_id_nccl,
     .open = open_nccl,

@@ -4,6 +4,7 @@
  * (emulated_nccl.cpp). A sum is added in the order of the ranks, and runs in the order of its stream.
  *
  * EMULATED_NCCL_FAULT=FAULT[:NUMBER][@RANK] in the environment breaks one rank, or all:
+ *   missing  there is no NCCL on this machine
  *   refuse   init answers as it does for two ranks on one GPU
  *   absent   init never comes to the others
  *   slow     every call is "in progress" for a while
