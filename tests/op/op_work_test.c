@@ -156,14 +156,16 @@ static void a_transposed_convolution_is_one_product_and_a_move(void **state)
   ops->conv_transpose2d_close(kernel);
 }
 
-/* Forward: x twice, y; with a residual that too. Backward: x, y and dy twice, dx and dadd. */
+/* Forward: x twice, y; with a residual that too. Backward: x and dy twice, dx; with a residual y too,
+ * and dadd. Frozen: backward y and dy, no x. */
 static void a_norm_passes_over_its_tensors_twice_and_a_frozen_one_once(void **state)
 {
   const Backend *ops = backend_of(device);
   const BatchNorm2dParameters none = {0};
   const double x_bytes = 512;
-  for (int frozen = 0; frozen < 2; ++frozen) {
-    const BatchNorm2d norm = {.channels = 8, .frozen = frozen != 0, .add = true, .relu = true};
+  for (int i = 0; i < 4; ++i) {
+    const bool frozen = i % 2 != 0, add = i / 2 != 0;
+    const BatchNorm2d norm = {.channels = 8, .frozen = frozen, .add = add, .relu = true};
     BatchNorm2dPlan plan;
     BatchNorm2dKernel *kernel;
     OpBytes bytes;
@@ -179,15 +181,15 @@ static void a_norm_passes_over_its_tensors_twice_and_a_frozen_one_once(void **st
       else
         ops->batch_norm2d_forward(kernel, none, NULL, NULL, NULL, NULL, NULL);
       const OpWork *work = op_work_items(list, &count);
-      for (int32_t i = 0; i < count; ++i) {
-        read_bytes[backward] += work[i].read_bytes;
-        written_bytes[backward] += work[i].written_bytes;
+      for (int32_t k = 0; k < count; ++k) {
+        read_bytes[backward] += work[k].read_bytes;
+        written_bytes[backward] += work[k].written_bytes;
       }
     }
-    assert_true(read_bytes[0] == (frozen ? 2 : 3) * x_bytes);
+    assert_true(read_bytes[0] == ((frozen ? 1 : 2) + add) * x_bytes);
     assert_true(written_bytes[0] == x_bytes);
-    assert_true(read_bytes[1] == (frozen ? 3 : 6) * x_bytes);
-    assert_true(written_bytes[1] == 2 * x_bytes);
+    assert_true(read_bytes[1] == (frozen ? 2 : add ? 6 : 4) * x_bytes);
+    assert_true(written_bytes[1] == (1 + add) * x_bytes);
     ops->batch_norm2d_close(kernel);
   }
 }

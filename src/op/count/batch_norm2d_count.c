@@ -22,7 +22,7 @@ Status batch_norm2d_open_count(Device *device, const BatchNorm2dPlan *plan,
   *kernel = memory;
   **kernel = (BatchNorm2dKernel){notes_of(device), *plan};
   const size_t vector_bytes = (size_t)plan->x.channels * sizeof(float);
-  *bytes = (OpBytes){.saved = 2 * vector_bytes, .scratch = 8 * vector_bytes};
+  *bytes = (OpBytes){.saved = 4 * vector_bytes, .scratch = 4 * vector_bytes};
   return STATUS_OK;
 }
 
@@ -60,10 +60,12 @@ void batch_norm2d_forward_count(BatchNorm2dKernel *kernel, BatchNorm2dParameters
   batch_norm2d_forward_from_sums_count(kernel, parameters, NULL, 0, x, add, y, saved, scratch);
 }
 
-/* x, dy, and with a relu y. */
+/* dy; unless frozen x, which also tells what a relu let through; if it does not, y. */
 static double gradient_reads(const BatchNorm2dKernel *kernel)
 {
-  return (kernel->plan.norm.relu ? 3 : 2) * bytes_of(kernel->plan.x);
+  const BatchNorm2d norm = kernel->plan.norm;
+  const bool reads_y = norm.relu && (norm.add || norm.frozen);
+  return (1 + !norm.frozen + reads_y) * bytes_of(kernel->plan.x);
 }
 
 void batch_norm2d_backward_sums_count(BatchNorm2dKernel *kernel, const void *x, const void *y,

@@ -4,44 +4,39 @@
 #include "relu_element.h"
 
 /* Both passes are: sums by slice (partial), one small kernel that adds the slices and makes the
- * factors of each channel, and one pass over the tensors that uses them. saved: mean, then rstd of
- * the channels in memory. scratch: partial, then the factors, then
- * two sums per channel. */
+ * factors of each channel, and one pass over the tensors that uses them. saved: mean, rstd, scale and
+ * bias of the channels in memory. scratch: partial, then the factors, then two sums per channel.
+ *
+ * Memory is what it costs, so backward reads nothing that it can do without: where relu follows the
+ * norm itself, whether it let a value through is told from x again; a frozen norm's gradient has no
+ * part of x. */
 struct BatchNorm2dKernel {
   Device *device;
   BatchNorm2dPlan plan;
 };
 
-/* What the last pass multiplies with, channels float32 each; 0 in padded channels. */
+/* What the last pass multiplies with beside saved, channels float32 each; 0 in padded channels. */
 typedef struct Factors {
-  float *mean;
-  float *scale; /* weight * rstd */
-  float *bias;
-  float *rstd;         /* backward only, like the next two */
   float *mean_dz;      /* sum dz / count */
   float *mean_dz_xhat; /* sum dz xhat / count */
 } Factors;
 
-enum { FACTORS = 6, OWN_SUMS = 2 };
+enum { FACTORS = 2, OWN_SUMS = 2, SAVED = 4 };
 
 static Factors factors_in(const BatchNorm2dKernel *kernel, void *scratch)
 {
   const Shape x = kernel->plan.x;
   float *first = (float *)((char *)scratch + cuda_aligned(columns_partial_bytes(x)));
   Factors factors;
-  factors.mean = first;
-  factors.scale = first + x.channels;
-  factors.bias = first + 2 * (size_t)x.channels;
-  factors.rstd = first + 3 * (size_t)x.channels;
-  factors.mean_dz = first + 4 * (size_t)x.channels;
-  factors.mean_dz_xhat = first + 5 * (size_t)x.channels;
+  factors.mean_dz = first;
+  factors.mean_dz_xhat = first + x.channels;
   return factors;
 }
 
 /* This rank's sums, where no other rank's are wanted. */
 static float *sums_in(const BatchNorm2dKernel *kernel, void *scratch)
 {
-  return factors_in(kernel, scratch).mean + FACTORS * (size_t)kernel->plan.x.channels;
+  return factors_in(kernel, scratch).mean_dz + FACTORS * (size_t)kernel->plan.x.channels;
 }
 
 Status batch_norm2d_open_cuda(Device *device, const BatchNorm2dPlan *plan,
@@ -60,7 +55,7 @@ Status batch_norm2d_open_cuda(Device *device, const BatchNorm2dPlan *plan,
   (*kernel)->plan = *plan;
   const size_t vector_bytes = (size_t)plan->x.channels * sizeof(float);
   memset(bytes, 0, sizeof *bytes);
-  bytes->saved = 2 * vector_bytes;
+  bytes->saved = SAVED * vector_bytes;
   bytes->scratch =
       cuda_aligned(columns_partial_bytes(plan->x)) + (FACTORS + OWN_SUMS) * vector_bytes;
   return STATUS_OK;
@@ -83,6 +78,7 @@ __global__ void sums_kernel(Columns cut, int32_t channels, const float *running_
 #pragma unroll
     for (int k = 0; k < 8; ++k)
       shift[k] = column * 8 + k < channels ? running_mean[column * 8 + k] : 0.0F;
+#pragma unroll 4
     for (int64_t pixel = columns_first(cut); pixel < columns_end(cut); pixel += blockDim.y) {
       const Eight here = load8(x + pixel * cut.channels + column * 8);
 #pragma unroll
@@ -122,7 +118,7 @@ __device__ inline BatchNorm2dMoments follow(BatchNorm2d norm, BatchNorm2dParamet
  * where frozen; then what backward and the last pass need. */
 __global__ void statistics_kernel(Columns cut, BatchNorm2d norm, BatchNorm2dParameters parameters,
                                   const float *partial, const float *sums, int64_t count,
-                                  float *saved, Factors factors)
+                                  float *saved)
 {
   Totals totals = {0.0, 0.0};
   if (!norm.frozen && sums == NULL) totals = columns_totals(cut, partial);
@@ -149,21 +145,20 @@ __global__ void statistics_kernel(Columns cut, BatchNorm2d norm, BatchNorm2dPara
   }
   saved[channel] = moments.mean;
   saved[cut.channels + channel] = rstd;
-  factors.mean[channel] = moments.mean;
-  factors.scale[channel] = scale;
-  factors.bias[channel] = bias;
+  saved[2 * (int64_t)cut.channels + channel] = scale;
+  saved[3 * (int64_t)cut.channels + channel] = bias;
 }
 
 /* add may be NULL. */
 template <typename T>
-__global__ void normalise_kernel(Columns cut, Factors factors, bool relu, const T *x, const T *add,
-                                 T *y)
+__global__ void normalise_kernel(Columns cut, const float *saved, bool relu, const T *x,
+                                 const T *add, T *y)
 {
   const int32_t column = columns_column();
   if (column >= cut.columns) return;
-  const Eight mean = load8(factors.mean + column * 8);
-  const Eight scale = load8(factors.scale + column * 8);
-  const Eight bias = load8(factors.bias + column * 8);
+  const Eight mean = load8(saved + column * 8);
+  const Eight scale = load8(saved + 2 * (int64_t)cut.channels + column * 8);
+  const Eight bias = load8(saved + 3 * (int64_t)cut.channels + column * 8);
   for (int64_t pixel = columns_first(cut); pixel < columns_end(cut); pixel += blockDim.y) {
     const int64_t at = pixel * cut.channels + column * 8;
     Eight here = load8(x + at);
@@ -200,14 +195,14 @@ static void issue_forward(BatchNorm2dKernel *kernel, BatchNorm2dParameters param
 {
   const BatchNorm2d norm = kernel->plan.norm;
   const Shape shape = kernel->plan.x;
-  const Factors factors = factors_in(kernel, scratch);
   LAUNCH(kernel->device, statistics_kernel, totals_grid(shape.channels), totals_block(),
          columns_for_sums(shape), norm, parameters, (const float *)scratch, sums, count,
-         (float *)saved, factors);
+         (float *)saved);
   const Columns cut = columns_for_map(shape);
   BY_ELEMENT(shape.element, T,
              LAUNCH(kernel->device, normalise_kernel, columns_grid(cut), columns_block(cut), cut,
-                    factors, norm.relu, (const T *)x, norm.add ? (const T *)add : NULL, (T *)y));
+                    (const float *)saved, norm.relu, (const T *)x, norm.add ? (const T *)add : NULL,
+                    (T *)y));
 }
 
 void batch_norm2d_forward_cuda(BatchNorm2dKernel *kernel, BatchNorm2dParameters parameters,
@@ -234,21 +229,37 @@ void batch_norm2d_forward_from_sums_cuda(BatchNorm2dKernel *kernel,
   issue_forward(kernel, parameters, sums, count_all_ranks, x, add, y, saved, scratch);
 }
 
-/* The gradient behind add and relu; y is NULL without relu. */
-template <typename T> __device__ inline Eight load_dz(const T *y, const T *dy, int64_t at)
+/* How relu let a value through: it was not asked, or y or x tells. */
+enum { RELU_NONE, RELU_FROM_Y, RELU_FROM_X };
+
+static int relu_of(BatchNorm2d norm)
+{
+  if (!norm.relu) return RELU_NONE;
+  return norm.add || norm.frozen ? RELU_FROM_Y : RELU_FROM_X;
+}
+
+/* The gradient behind add and relu. x: the values at the same place, where x tells. */
+template <typename T, int RELU>
+__device__ inline Eight load_dz(const T *y, const T *dy, int64_t at, Eight x, Eight mean,
+                                Eight scale, Eight bias)
 {
   Eight dz = load8(dy + at);
-  if (y != NULL) {
-    const Eight output = load8(y + at);
+  Eight output = {{0.0F, 0.0F, 0.0F, 0.0F, 0.0F, 0.0F, 0.0F, 0.0F}};
+  if (RELU == RELU_FROM_Y) output = load8(y + at);
 #pragma unroll
-    for (int k = 0; k < 8; ++k)
-      dz.v[k] = relu_gradient_element(output.v[k], dz.v[k]);
+  for (int k = 0; k < 8; ++k) {
+    if (RELU == RELU_FROM_X) {
+      T stored; /* rounded as y was */
+      narrow(&stored, batch_norm2d_element(x.v[k], mean.v[k], scale.v[k], bias.v[k]));
+      output.v[k] = widen(stored);
+    }
+    if (RELU != RELU_NONE) dz.v[k] = relu_gradient_element(output.v[k], dz.v[k]);
   }
   return dz;
 }
 
 /* Sums of dz and of dz xhat. */
-template <typename T>
+template <typename T, int RELU>
 __global__ void gradient_sums_kernel(Columns cut, const float *saved, const T *x, const T *y,
                                      const T *dy, float *partial)
 {
@@ -257,10 +268,13 @@ __global__ void gradient_sums_kernel(Columns cut, const float *saved, const T *x
   if (column < cut.columns) {
     const Eight mean = load8(saved + column * 8);
     const Eight rstd = load8(saved + cut.channels + column * 8);
+    const Eight scale = load8(saved + 2 * (int64_t)cut.channels + column * 8);
+    const Eight bias = load8(saved + 3 * (int64_t)cut.channels + column * 8);
+#pragma unroll 2
     for (int64_t pixel = columns_first(cut); pixel < columns_end(cut); pixel += blockDim.y) {
       const int64_t at = pixel * cut.channels + column * 8;
       const Eight here = load8(x + at);
-      const Eight dz = load_dz(y, dy, at);
+      const Eight dz = load_dz<T, RELU>(y, dy, at, here, mean, scale, bias);
 #pragma unroll
       for (int k = 0; k < 8; ++k) {
         mine[k] += dz.v[k];
@@ -284,40 +298,35 @@ __global__ void gradient_totals_kernel(Columns cut, int32_t channels, const floa
   sums[channels + channel] = (float)totals.second;
 }
 
-/* sums is NULL where the statistics were frozen. */
-__global__ void gradient_factors_kernel(int32_t channels_in_memory, BatchNorm2d norm,
-                                        const float *weight, const float *saved, const float *sums,
-                                        int64_t count, Factors factors)
+__global__ void gradient_factors_kernel(int32_t channels_in_memory, int32_t channels,
+                                        const float *sums, int64_t count, Factors factors)
 {
   const int32_t channel = (int32_t)thread_index();
   if (channel >= channels_in_memory) return;
-  const bool real = channel < norm.channels;
-  const float rstd = saved[channels_in_memory + channel];
-  factors.mean[channel] = saved[channel];
-  factors.rstd[channel] = rstd;
-  factors.scale[channel] = real ? weight[channel] * rstd : 0.0F;
-  factors.mean_dz[channel] =
-      real && sums != NULL ? (float)((double)sums[channel] / (double)count) : 0.0F;
+  const bool real = channel < channels;
+  factors.mean_dz[channel] = real ? (float)((double)sums[channel] / (double)count) : 0.0F;
   factors.mean_dz_xhat[channel] =
-      real && sums != NULL ? (float)((double)sums[norm.channels + channel] / (double)count) : 0.0F;
+      real ? (float)((double)sums[channels + channel] / (double)count) : 0.0F;
 }
 
 /* dadd is NULL without a residual. */
-template <typename T>
-__global__ void gradient_kernel(Columns cut, Factors factors, const T *x, const T *y, const T *dy,
-                                T *dx, T *dadd, Write write_dadd)
+template <typename T, int RELU>
+__global__ void __launch_bounds__(THREADS, 3)
+    gradient_kernel(Columns cut, const float *saved, Factors factors, const T *x, const T *y,
+                    const T *dy, T *dx, T *dadd, Write write_dadd)
 {
   const int32_t column = columns_column();
   if (column >= cut.columns) return;
-  const Eight mean = load8(factors.mean + column * 8);
-  const Eight rstd = load8(factors.rstd + column * 8);
-  const Eight scale = load8(factors.scale + column * 8);
+  const Eight mean = load8(saved + column * 8);
+  const Eight rstd = load8(saved + cut.channels + column * 8);
+  const Eight scale = load8(saved + 2 * (int64_t)cut.channels + column * 8);
+  const Eight bias = load8(saved + 3 * (int64_t)cut.channels + column * 8);
   const Eight mean_dz = load8(factors.mean_dz + column * 8);
   const Eight mean_dz_xhat = load8(factors.mean_dz_xhat + column * 8);
   for (int64_t pixel = columns_first(cut); pixel < columns_end(cut); pixel += blockDim.y) {
     const int64_t at = pixel * cut.channels + column * 8;
     const Eight here = load8(x + at);
-    const Eight dz = load_dz(y, dy, at);
+    const Eight dz = load_dz<T, RELU>(y, dy, at, here, mean, scale, bias);
     Eight slope;
 #pragma unroll
     for (int k = 0; k < 8; ++k)
@@ -328,6 +337,42 @@ __global__ void gradient_kernel(Columns cut, Factors factors, const T *x, const 
   }
 }
 
+/* The same where the statistics were frozen. y is NULL without relu, dadd without a residual. */
+template <typename T>
+__global__ void frozen_gradient_kernel(Columns cut, const float *saved, const T *y, const T *dy,
+                                       T *dx, T *dadd, Write write_dadd)
+{
+  const int32_t column = columns_column();
+  if (column >= cut.columns) return;
+  const Eight scale = load8(saved + 2 * (int64_t)cut.channels + column * 8);
+  for (int64_t pixel = columns_first(cut); pixel < columns_end(cut); pixel += blockDim.y) {
+    const int64_t at = pixel * cut.channels + column * 8;
+    const Eight dz =
+        y == NULL ? load8(dy + at) : load_dz<T, RELU_FROM_Y>(y, dy, at, scale, scale, scale, scale);
+    Eight slope;
+#pragma unroll
+    for (int k = 0; k < 8; ++k)
+      slope.v[k] = scale.v[k] * dz.v[k];
+    store8(dx + at, slope);
+    if (dadd != NULL) put8(dadd + at, dz, write_dadd);
+  }
+}
+
+/* BY_RELU(relu, RELU, statement) runs the statement with RELU as a constant. */
+#define BY_RELU(relu, RELU, ...)                                                                   \
+  do {                                                                                             \
+    if ((relu) == RELU_NONE) {                                                                     \
+      enum { RELU = RELU_NONE };                                                                   \
+      __VA_ARGS__;                                                                                 \
+    } else if ((relu) == RELU_FROM_Y) {                                                            \
+      enum { RELU = RELU_FROM_Y };                                                                 \
+      __VA_ARGS__;                                                                                 \
+    } else {                                                                                       \
+      enum { RELU = RELU_FROM_X };                                                                 \
+      __VA_ARGS__;                                                                                 \
+    }                                                                                              \
+  } while (0)
+
 void batch_norm2d_backward_sums_cuda(BatchNorm2dKernel *kernel, const void *x, const void *y,
                                      const void *dy, const void *saved, float *dweight,
                                      float *dbias, float *sums, void *scratch)
@@ -335,9 +380,10 @@ void batch_norm2d_backward_sums_cuda(BatchNorm2dKernel *kernel, const void *x, c
   const BatchNorm2d norm = kernel->plan.norm;
   const Columns cut = columns_for_sums(kernel->plan.x);
   BY_ELEMENT(kernel->plan.x.element, T,
-             LAUNCH(kernel->device, gradient_sums_kernel, columns_grid(cut), columns_block(cut),
-                    cut, (const float *)saved, (const T *)x, norm.relu ? (const T *)y : NULL,
-                    (const T *)dy, (float *)scratch));
+             BY_RELU(relu_of(norm), RELU,
+                     LAUNCH(kernel->device, (gradient_sums_kernel<T, RELU>), columns_grid(cut),
+                            columns_block(cut), cut, (const float *)saved, (const T *)x,
+                            (const T *)y, (const T *)dy, (float *)scratch)));
   LAUNCH(kernel->device, gradient_totals_kernel, totals_grid(norm.channels), totals_block(), cut,
          norm.channels, (const float *)scratch, dweight, dbias, sums);
 }
@@ -350,15 +396,23 @@ void batch_norm2d_backward_from_sums_cuda(BatchNorm2dKernel *kernel,
 {
   const BatchNorm2d norm = kernel->plan.norm;
   const Shape shape = kernel->plan.x;
-  const Factors factors = factors_in(kernel, scratch);
-  LAUNCH(kernel->device, gradient_factors_kernel, blocks_for(shape.channels), THREADS,
-         shape.channels, norm, parameters.weight, (const float *)saved, sums, count_all_ranks,
-         factors);
   const Columns cut = columns_for_map(shape);
+  const Factors factors = factors_in(kernel, scratch);
+  if (sums == NULL) {
+    BY_ELEMENT(shape.element, T,
+               LAUNCH(kernel->device, frozen_gradient_kernel, columns_grid(cut), columns_block(cut),
+                      cut, (const float *)saved, norm.relu ? (const T *)y : NULL, (const T *)dy,
+                      (T *)dx, norm.add ? (T *)dadd : NULL, write_dadd));
+    return;
+  }
+  LAUNCH(kernel->device, gradient_factors_kernel, blocks_for(shape.channels), THREADS,
+         shape.channels, norm.channels, sums, count_all_ranks, factors);
   BY_ELEMENT(shape.element, T,
-             LAUNCH(kernel->device, gradient_kernel, columns_grid(cut), columns_block(cut), cut,
-                    factors, (const T *)x, norm.relu ? (const T *)y : NULL, (const T *)dy, (T *)dx,
-                    norm.add ? (T *)dadd : NULL, write_dadd));
+             BY_RELU(relu_of(norm), RELU,
+                     LAUNCH(kernel->device, (gradient_kernel<T, RELU>), columns_grid(cut),
+                            columns_block(cut), cut, (const float *)saved, factors, (const T *)x,
+                            (const T *)y, (const T *)dy, (T *)dx, norm.add ? (T *)dadd : NULL,
+                            write_dadd)));
 }
 
 void batch_norm2d_backward_cuda(BatchNorm2dKernel *kernel, BatchNorm2dParameters parameters,

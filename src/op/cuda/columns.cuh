@@ -14,7 +14,9 @@ typedef struct Columns {
   int32_t slices;
 } Columns;
 
-enum { SLICES_MOST = 256, SUMS_MOST = 16 };
+/* About as many blocks as keep memory busy; what they sum is added by a kernel of few blocks, which
+ * more would keep waiting. */
+enum { SUM_BLOCKS_MOST = 512, SUMS_MOST = 16 };
 
 static inline dim3 columns_block(Columns cut)
 {
@@ -28,8 +30,7 @@ static inline dim3 columns_grid(Columns cut)
   return dim3(((unsigned)cut.columns + across - 1) / across, (unsigned)cut.slices);
 }
 
-/* pixels_per_thread: how long each thread works; slices_most bounds what reductions have to store.
- */
+/* pixels_per_thread: how long each thread works. */
 static inline Columns columns_of(Shape shape, int32_t pixels_per_thread, int32_t slices_most)
 {
   Columns cut;
@@ -47,12 +48,13 @@ static inline Columns columns_of(Shape shape, int32_t pixels_per_thread, int32_t
 /* For sums. partial: slices x 2 x channels float32, see columns_reduce. */
 static inline Columns columns_for_sums(Shape shape)
 {
-  return columns_of(shape, 16, SLICES_MOST);
+  const int32_t across = (shape.channels / 8 + 31) / 32; /* blocks side by side */
+  return columns_of(shape, 16, across < SUM_BLOCKS_MOST ? SUM_BLOCKS_MOST / across : 1);
 }
 
 static inline size_t columns_partial_bytes(Shape shape)
 {
-  return (size_t)SLICES_MOST * 2 * (size_t)shape.channels * sizeof(float);
+  return (size_t)columns_for_sums(shape).slices * 2 * (size_t)shape.channels * sizeof(float);
 }
 
 /* For work without sums. */
@@ -101,9 +103,8 @@ __device__ inline void columns_reduce(Columns cut, const float mine[SUMS_MOST], 
   }
 }
 
-/* The second step: blocks of 32 channels, whose eight rows of threads each add every eighth slice.
- */
-enum { TOTAL_CHANNELS = 32, TOTAL_ROWS = 8 };
+/* The second step: blocks of 32 channels, whose rows of threads each add every 32nd slice. */
+enum { TOTAL_CHANNELS = 32, TOTAL_ROWS = 32 };
 
 typedef struct Totals {
   double first; /* of the first kind of sum */
