@@ -44,19 +44,17 @@ __global__ void box_logits_gradient_kernel(Tiles cut, BoxHead head, const int32_
   const float share = mean_scale(loss_scale_value(scale), sums[2]);
   const int64_t step = (int64_t)gridDim.x * cut.tile_pixels;
   for (int64_t first = (int64_t)blockIdx.x * cut.tile_pixels; first < cut.pixels; first += step) {
-    const int32_t count = tile_count(cut, first);
     tile_load(cut, first, logits, z);
-    if ((int32_t)threadIdx.x < count && box_row_counts(&head, classes[first + threadIdx.x]))
-      cross_entropy_slopes(cut.class_count, classes[first + threadIdx.x], share,
-                           z + threadIdx.x * cut.stride);
-    __syncthreads();
-    for (int32_t i = (int32_t)threadIdx.x; i < count * cut.channels; i += THREADS) {
-      const int32_t row = i / cut.channels;
-      const int32_t channel = i % cut.channels;
-      const bool counts = channel < cut.class_count && box_row_counts(&head, classes[first + row]);
-      narrow(dlogits + first * cut.channels + i, counts ? z[row * cut.stride + channel] : 0.0F);
+    if ((int32_t)threadIdx.x < tile_count(cut, first)) {
+      const int32_t of_class = classes[first + threadIdx.x];
+      float *own = z + threadIdx.x * cut.stride;
+      if (box_row_counts(&head, of_class))
+        cross_entropy_slopes(cut.class_count, of_class, share, own);
+      else
+        for (int32_t k = 0; k < cut.class_count; ++k)
+          own[k] = 0.0F;
     }
-    __syncthreads();
+    tile_store(cut, first, z, dlogits);
   }
 }
 

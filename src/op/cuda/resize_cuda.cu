@@ -2,13 +2,16 @@
 
 #include "resize_element.h"
 
-/* One pixel of y, all its channels. */
+/* Eight channels of one pixel of y. */
 template <typename T>
 __global__ void resize_kernel(Shape x_shape, const float *x, const int32_t *sizes, Shape y_shape,
                               T *y)
 {
-  const int64_t pixel = thread_index();
+  const int64_t index = thread_index();
+  const int32_t eighths = y_shape.channels / 8;
+  const int64_t pixel = index / eighths;
   if (pixel >= (int64_t)y_shape.images * y_shape.height * y_shape.width) return;
+  const int32_t first = (int32_t)(index % eighths) * 8;
   const int32_t column = (int32_t)(pixel % y_shape.width);
   const int32_t row = (int32_t)(pixel / y_shape.width % y_shape.height);
   const int64_t image = pixel / y_shape.width / y_shape.height;
@@ -23,17 +26,17 @@ __global__ void resize_kernel(Shape x_shape, const float *x, const int32_t *size
   }
   const float *above = x + (image * x_shape.height + down.low) * x_shape.width * x_shape.channels;
   const float *below = x + (image * x_shape.height + down.high) * x_shape.width * x_shape.channels;
-  const int64_t low = (int64_t)across.low * x_shape.channels;
-  const int64_t high = (int64_t)across.high * x_shape.channels;
-  for (int32_t c = 0; c < y_shape.channels; ++c) {
-    float value = 0.0F;
-    if (inside && c < x_shape.channels)
-      value = small ? resize_small(above[low + c], above[high + c], below[low + c], below[high + c],
-                                   down, across)
-                    : resize_large(above[low + c], above[high + c], below[low + c], below[high + c],
-                                   down, across);
-    narrow(y + pixel * y_shape.channels + c, value);
-  }
+  const int64_t low = (int64_t)across.low * x_shape.channels + first;
+  const int64_t high = (int64_t)across.high * x_shape.channels + first;
+  Eight eight = {{0.0F, 0.0F, 0.0F, 0.0F, 0.0F, 0.0F, 0.0F, 0.0F}};
+#pragma unroll
+  for (int c = 0; c < 8; ++c)
+    if (inside && first + c < x_shape.channels)
+      eight.v[c] = small ? resize_small(above[low + c], above[high + c], below[low + c],
+                                        below[high + c], down, across)
+                         : resize_large(above[low + c], above[high + c], below[low + c],
+                                        below[high + c], down, across);
+  store8(y + index * 8, eight);
 }
 
 __global__ void resize_boxes_kernel(int32_t rows, int32_t rows_per_image, const int32_t *images,
@@ -50,8 +53,8 @@ void resize_bilinear_cuda(Device *device, Shape x_shape, const float *x, const i
                           Shape y_shape, void *y)
 {
   BY_ELEMENT(y_shape.element, T,
-             LAUNCH(device, resize_kernel, blocks_for(shape_pixels(y_shape)), THREADS, x_shape, x,
-                    sizes, y_shape, (T *)y));
+             LAUNCH(device, resize_kernel, blocks_for(shape_elements(y_shape) / 8), THREADS,
+                    x_shape, x, sizes, y_shape, (T *)y));
 }
 
 void resize_boxes_cuda(Device *device, int32_t rows, int32_t rows_per_image, const int32_t *images,

@@ -79,18 +79,11 @@ __global__ void loss_gradient_kernel(Tiles cut, SegmentationLoss loss, const flo
   const float factor = loss_scale_value(scale);
   const int64_t step = (int64_t)gridDim.x * cut.tile_pixels;
   for (int64_t first = (int64_t)blockIdx.x * cut.tile_pixels; first < cut.pixels; first += step) {
-    const int32_t count = tile_count(cut, first);
     tile_load(cut, first, logits, z);
-    if ((int32_t)threadIdx.x < count)
+    if ((int32_t)threadIdx.x < tile_count(cut, first))
       segmentation_gradient_element(loss, class_weights, sums, factor, labels[first + threadIdx.x],
                                     z + threadIdx.x * cut.stride);
-    __syncthreads();
-    T *to = dlogits + first * cut.channels;
-    for (int32_t i = (int32_t)threadIdx.x; i < count * cut.channels; i += THREADS) {
-      const int32_t channel = i % cut.channels;
-      narrow(to + i, channel < cut.class_count ? z[i / cut.channels * cut.stride + channel] : 0.0F);
-    }
-    __syncthreads();
+    tile_store(cut, first, z, dlogits);
   }
 }
 

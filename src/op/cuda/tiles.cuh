@@ -40,16 +40,40 @@ __device__ inline int32_t tile_count(Tiles cut, int64_t first)
   return (int32_t)(left < cut.tile_pixels ? left : cut.tile_pixels);
 }
 
-/* All threads of the block call it; ends with a barrier. */
+/* All threads of the block call it; ends with a barrier. A thread takes eight channels of a pixel. */
 template <typename T>
 __device__ inline void tile_load(Tiles cut, int64_t first, const T *logits, float *z)
 {
-  const int32_t count = tile_count(cut, first) * cut.channels;
-  const T *from = logits + first * cut.channels;
+  const int32_t eighths = (cut.class_count + 7) / 8;
+  const int32_t count = tile_count(cut, first) * eighths;
   for (int32_t i = (int32_t)threadIdx.x; i < count; i += THREADS) {
-    const int32_t pixel = i / cut.channels;
-    const int32_t channel = i % cut.channels;
-    if (channel < cut.class_count) z[pixel * cut.stride + channel] = widen(from[i]);
+    const int32_t pixel = i / eighths;
+    const int32_t channel = i % eighths * 8;
+    const Eight eight = load8(logits + (first + pixel) * cut.channels + channel);
+    float *to = z + pixel * cut.stride + channel;
+#pragma unroll
+    for (int k = 0; k < 8; ++k)
+      if (channel + k < cut.class_count) to[k] = eight.v[k];
+  }
+  __syncthreads();
+}
+
+/* The other way, with zeros behind the last class. Begins and ends with a barrier. */
+template <typename T>
+__device__ inline void tile_store(Tiles cut, int64_t first, const float *z, T *to)
+{
+  const int32_t eighths = cut.channels / 8;
+  const int32_t count = tile_count(cut, first) * eighths;
+  __syncthreads();
+  for (int32_t i = (int32_t)threadIdx.x; i < count; i += THREADS) {
+    const int32_t pixel = i / eighths;
+    const int32_t channel = i % eighths * 8;
+    const float *from = z + pixel * cut.stride + channel;
+    Eight eight;
+#pragma unroll
+    for (int k = 0; k < 8; ++k)
+      eight.v[k] = channel + k < cut.class_count ? from[k] : 0.0F;
+    store8(to + (first + pixel) * cut.channels + channel, eight);
   }
   __syncthreads();
 }
