@@ -53,11 +53,16 @@ SHARED_INLINE float box_iou(Box a, Box b)
   return inter / (box_area(a) + box_area(b) - inter);
 }
 
-/* Whether the IoU is above most, which is 0 or more; most pairs do not meet, and need no division. */
+/* Whether boxes share an area. Most pairs do not, and need no division: their IoU is not above 0. */
+SHARED_INLINE bool box_meets(Box a, Box b)
+{
+  return a.x1 < b.x2 && b.x1 < a.x2 && a.y1 < b.y2 && b.y1 < a.y2;
+}
+
+/* Whether the IoU is above most, which is 0 or more. */
 SHARED_INLINE bool box_drops(Box a, Box b, float most)
 {
-  if (!(a.x1 < b.x2 && b.x1 < a.x2 && a.y1 < b.y2 && b.y1 < a.y2)) return false;
-  return box_iou(a, b) > most;
+  return box_meets(a, b) && box_iou(a, b) > most;
 }
 
 /* A NaN stays. */

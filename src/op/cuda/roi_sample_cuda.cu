@@ -37,9 +37,10 @@ __global__ void roi_match_kernel(RoiImages in, RoiSampling sampling, int32_t *ma
   const int32_t count = in.truth.counts[image];
   const Box box = roi_box(&in, image, i);
   BestObject best = {0.0F, 0};
-  for (int32_t g = 0; g < count; ++g)
-    best = best_object_of(
-        best, box_iou(box, box_load(in.truth.boxes, (int64_t)image * in.truth.capacity + g)), g);
+  for (int32_t g = 0; g < count; ++g) {
+    const Box object = box_load(in.truth.boxes, (int64_t)image * in.truth.capacity + g);
+    if (box_meets(box, object)) best = best_object_of(best, box_iou(box, object), g);
+  }
   *match = roi_match_element(sampling, count, best);
 }
 
