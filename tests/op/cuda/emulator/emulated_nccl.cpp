@@ -1,7 +1,7 @@
 #include "nccl.h"
 
 #include <atomic>
-#include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -110,6 +110,7 @@ struct Sum {
   size_t count;
   size_t first = 0;
   bool begun = false, posted = false;
+  std::chrono::steady_clock::time_point ends; /* not before */
 
   size_t piece() const
   {
@@ -120,6 +121,8 @@ struct Sum {
   {
     const bool hit = ++link->sums_begun == link->fault.number;
     begun = true;
+    ends = std::chrono::steady_clock::now() +
+           std::chrono::milliseconds(link->fault.name == "drag" ? link->fault.number : 0);
     if (hit && link->fault.name == "die") (void)raise(SIGKILL);
     if (hit && link->fault.name == "remote") link->failure = ncclRemoteError;
     return !(hit && link->fault.name == "hang");
@@ -157,6 +160,7 @@ struct Sum {
   bool go_on()
   {
     if (!begun && !begin()) link->fault.name = "hanging";
+    if (std::chrono::steady_clock::now() < ends && !link->aborted) return false;
     while (first < count && !link->aborted) {
       if (link->fault.name == "hanging" || link->failure != ncclSuccess) return false;
       if (!posted && !post()) return false;

@@ -7,6 +7,7 @@
  *   missing  there is no NCCL on this machine
  *   refuse   init answers as it does for two ranks on one GPU
  *   absent   init never comes to the others
+ *   drag     every sum takes NUMBER ms on the GPU
  *   slow     every call is "in progress" for a while
  *   remote   a failure of another rank is found in the background, when sum NUMBER (from 1) begins
  *   hang     sum NUMBER never begins on the GPU
