@@ -43,8 +43,11 @@ void optimizer_clear_gradients(Optimizer *optimizer);
 /* What losses are to be multiplied by before the backward pass: one float32 in device memory, or NULL
  * for 1. */
 const float *optimizer_loss_scale(const Optimizer *optimizer);
-/* One step with the rate of the given step, counted from 0. */
+/* One step with the rate of the given step, counted from 0: optimizer_set_step, then
+ * optimizer_apply, which issues the same work for every step and so can be recorded. */
 void optimizer_step(Optimizer *optimizer, int64_t step);
+void optimizer_set_step(Optimizer *optimizer, int64_t step);
+void optimizer_apply(Optimizer *optimizer);
 /* The norm of the last step's gradients before clipping, in device memory (one float32). */
 const float *optimizer_norm(const Optimizer *optimizer);
 

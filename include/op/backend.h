@@ -265,9 +265,9 @@ typedef struct Backend {
   /* loss_scale.h */
   void (*loss_scale_step)(Device *device, float norm_limit, float *norm, float *scale,
                           float *state);
-  void (*sgd_step)(Device *device, SgdStep step, int64_t count, const float *scale, const float *g,
-                   float *w, float *v);
-  void (*adamw_step)(Device *device, AdamwStep step, int64_t count, const float *scale,
+  void (*sgd_step)(Device *device, const SgdStep *step, int64_t count, const float *scale,
+                   const float *g, float *w, float *v);
+  void (*adamw_step)(Device *device, const AdamwStep *step, int64_t count, const float *scale,
                      const float *g, float *w, float *m, float *v);
 } Backend;
 

@@ -7,29 +7,15 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "device_counter.h"
 #include "device_cpu.h"
-#include "device_driver.h"
-
-enum { SENTENCE_BYTES = 512 };
-
-struct Device {
-  const DeviceDriver *driver;
-  void *handle;
-  bool counts_only;
-  DeviceCounter counter;
-  DeviceNotes notes;
-  DeviceWork work;
-  Status failure; /* the first since the last synchronize, with its sentence */
-  char sentence[SENTENCE_BYTES];
-};
+#include "device_private.h"
 
 /* The plug-in is one per process, like the library that it is; it is looked for once. */
 static struct {
   pthread_once_t once;
   void *library;
   const DeviceDriver *driver;
-  char why[SENTENCE_BYTES];
+  char why[DEVICE_SENTENCE_BYTES];
 } plugin = {.once = PTHREAD_ONCE_INIT};
 
 /* Beside the program, then where "cmake --install" puts it. */
@@ -215,13 +201,13 @@ void device_release_host(Device *device, void *memory)
 void device_upload(Device *device, void *to, const void *from_host, size_t bytes)
 {
   if (note_move(device, DEVICE_UPLOAD, bytes)) return;
-  device_fail(device, device->driver->upload(device->handle, to, from_host, bytes));
+  device_fail(device, device->driver->upload(device->handle, STREAM_COMPUTE, to, from_host, bytes));
 }
 
 void device_download(Device *device, void *to_host, const void *from, size_t bytes)
 {
   if (note_move(device, DEVICE_DOWNLOAD, bytes)) return;
-  device_fail(device, device->driver->download(device->handle, to_host, from, bytes));
+  device_fail(device, device->driver->download(device->handle, STREAM_COMPUTE, to_host, from, bytes));
 }
 
 void device_copy(Device *device, void *to, const void *from, size_t bytes)
@@ -245,6 +231,11 @@ int32_t device_known_count(const Device *device, const int32_t *count, int32_t m
 Status device_synchronize(Device *device)
 {
   device_fail(device, device->driver->synchronize(device->handle));
+  return device_take_failure(device);
+}
+
+Status device_take_failure(Device *device)
+{
   const Status failure = device->failure;
   device->failure = STATUS_OK;
   return failure == STATUS_OK ? STATUS_OK : status_set(failure, "%s", device->sentence);

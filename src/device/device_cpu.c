@@ -106,6 +106,11 @@ static Status copy(void *handle, void *to, const void *from, size_t bytes)
   return STATUS_OK;
 }
 
+static Status copy_on(void *handle, DeviceStream stream, void *to, const void *from, size_t bytes)
+{
+  return copy(handle, to, from, bytes);
+}
+
 static Status clear(void *handle, void *memory, size_t bytes)
 {
   if (bytes > 0) memset(memory, 0, bytes);
@@ -130,8 +135,8 @@ const DeviceDriver device_cpu = {
     .allocate_host = allocate,
     .release_host = release,
     .footprint = footprint,
-    .upload = copy,
-    .download = copy,
+    .upload = copy_on,
+    .download = copy_on,
     .copy = copy,
     .clear = clear,
     .synchronize = synchronize,

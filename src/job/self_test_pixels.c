@@ -244,8 +244,10 @@ Status case_optimizer(Bench *b)
   void *scratch;
   TRY(bench_scratch(b, b->ops->clip_scratch_bytes(COUNT), &scratch));
   b->ops->clip_scale(b->device, COUNT, g, 2, norm, clipped, scratch);
-  b->ops->sgd_step(b->device, sgd, COUNT, scale, g, blocks[0], blocks[1]);
-  b->ops->adamw_step(b->device, adamw, COUNT, scale, g, blocks[2], blocks[3], blocks[4]);
+  b->ops->sgd_step(b->device, bench_upload(b, &sgd, 1, sizeof sgd), COUNT, scale, g, blocks[0],
+                   blocks[1]);
+  b->ops->adamw_step(b->device, bench_upload(b, &adamw, 1, sizeof adamw), COUNT, scale, g,
+                     blocks[2], blocks[3], blocks[4]);
   bench_take(b, "clip_scale", ELEMENT_F32, norm, 1);
   bench_take(b, "clip_scale", ELEMENT_F32, clipped, 1);
   for (int i = 0; i < 5; ++i)

@@ -3,10 +3,17 @@
 #include <math.h>
 
 #include "base/memory.h"
+#include "device/inbox.h"
 #include "op/backend.h"
 
 enum { NORM_AND_SCALE = 2 }; /* what clipping leaves */
 enum { LOSS_SCALE_FLOATS = 2 };
+
+/* What changes from step to step. */
+typedef union StepNumbers {
+  SgdStep sgd;
+  AdamwStep adamw;
+} StepNumbers;
 
 struct Optimizer {
   Device *device;
@@ -16,6 +23,9 @@ struct Optimizer {
   float *trained, *statistics, *gradients, *state;
   float *norm; /* the norm, then the scale that clipping leaves */
   void *scratch;
+  StepNumbers *numbers; /* device memory */
+  StepNumbers *host_numbers;
+  Inbox *inbox;
 };
 
 static size_t floats(int64_t count)
@@ -52,8 +62,21 @@ const float *optimizer_loss_scale(const Optimizer *o)
   return loss_scale_of(o);
 }
 
+static Status open_numbers(Optimizer *o)
+{
+  void *memory;
+  TRY(device_allocate(o->device, sizeof *o->numbers, "step", &memory));
+  o->numbers = memory;
+  TRY(device_allocate_host(o->device, sizeof *o->host_numbers, "step", &memory));
+  o->host_numbers = memory;
+  TRY(inbox_open(o->device, &o->inbox));
+  inbox_reserve(o->inbox, sizeof *o->numbers);
+  return inbox_allocate(o->inbox);
+}
+
 static Status fill(Optimizer *o)
 {
+  TRY(open_numbers(o));
   TRY(allocate_floats(o->device, (size_t)o->trained_count, "parameters", &o->trained));
   TRY(allocate_floats(o->device, (size_t)o->statistic_count, "statistics", &o->statistics));
   TRY(allocate_floats(o->device, (size_t)o->trained_count, "gradients", &o->gradients));
@@ -98,6 +121,9 @@ void optimizer_close(Optimizer *o)
   device_release(o->device, o->state);
   device_release(o->device, o->norm);
   device_release(o->device, o->scratch);
+  inbox_close(o->inbox);
+  device_release(o->device, o->numbers);
+  device_release_host(o->device, o->host_numbers);
   memory_free(o);
 }
 
@@ -129,7 +155,7 @@ const float *optimizer_norm(const Optimizer *o)
 size_t optimizer_bytes(const Optimizer *o)
 {
   return floats(2 * o->trained_count + o->statistic_count + NORM_AND_SCALE) +
-         optimizer_state_count(o) * sizeof(float) +
+         optimizer_state_count(o) * sizeof(float) + sizeof *o->numbers +
          o->backend->clip_scratch_bytes(o->trained_count);
 }
 
@@ -138,32 +164,42 @@ void optimizer_clear_gradients(Optimizer *o)
   device_clear(o->device, o->gradients, floats(o->trained_count));
 }
 
-static void step_sgd(Optimizer *o, int64_t step, const float *scale)
+static SgdStep sgd_numbers(const Optimizer *o, int64_t step)
 {
   const Schedule *schedule = &o->options.schedule;
-  const SgdStep sgd = {.rate = (float)schedule_rate(schedule, step),
-                       .momentum = (float)schedule_momentum(schedule, step, o->options.momentum),
-                       .weight_decay = (float)o->options.weight_decay};
-  o->backend->sgd_step(o->device, sgd, o->trained_count, scale, o->gradients, o->trained, o->state);
+  return (SgdStep){.rate = (float)schedule_rate(schedule, step),
+                   .momentum = (float)schedule_momentum(schedule, step, o->options.momentum),
+                   .weight_decay = (float)o->options.weight_decay};
 }
 
-static void step_adamw(Optimizer *o, int64_t step, const float *scale)
+static AdamwStep adamw_numbers(const Optimizer *o, int64_t step)
 {
   const Schedule *schedule = &o->options.schedule;
   const double beta1 = schedule_momentum(schedule, step, o->options.momentum);
   const double beta2 = 0.999;
-  const AdamwStep adamw = {.rate = (float)schedule_rate(schedule, step),
-                           .beta1 = (float)beta1,
-                           .beta2 = (float)beta2,
-                           .eps = 1e-8F,
-                           .weight_decay = (float)o->options.weight_decay,
-                           .correction1 = (float)(1 - pow(beta1, (double)(step + 1))),
-                           .correction2 = (float)(1 - pow(beta2, (double)(step + 1)))};
-  o->backend->adamw_step(o->device, adamw, o->trained_count, scale, o->gradients, o->trained,
-                         o->state, o->state + o->trained_count);
+  return (AdamwStep){.rate = (float)schedule_rate(schedule, step),
+                     .beta1 = (float)beta1,
+                     .beta2 = (float)beta2,
+                     .eps = 1e-8F,
+                     .weight_decay = (float)o->options.weight_decay,
+                     .correction1 = (float)(1 - pow(beta1, (double)(step + 1))),
+                     .correction2 = (float)(1 - pow(beta2, (double)(step + 1)))};
 }
 
-void optimizer_step(Optimizer *o, int64_t step)
+/* The host waits until the last step's numbers have left it, so it is never far ahead. */
+void optimizer_set_step(Optimizer *o, int64_t step)
+{
+  device_fail(o->device, inbox_wait(o->inbox));
+  if (device_counts_only(o->device)) return;
+  if (o->options.kind == OPTIMIZER_SGD)
+    o->host_numbers->sgd = sgd_numbers(o, step);
+  else
+    o->host_numbers->adamw = adamw_numbers(o, step);
+  inbox_put(o->inbox, o->numbers, o->host_numbers, sizeof *o->numbers);
+  inbox_take(o->inbox);
+}
+
+void optimizer_apply(Optimizer *o)
 {
   float *scale = o->norm + 1;
   const float norm_limit = (float)o->options.norm_limit;
@@ -172,9 +208,17 @@ void optimizer_step(Optimizer *o, int64_t step)
   if (o->options.loss_scaling)
     o->backend->loss_scale_step(o->device, norm_limit, o->norm, scale, loss_scale_of(o));
   if (o->options.kind == OPTIMIZER_SGD)
-    step_sgd(o, step, scale);
+    o->backend->sgd_step(o->device, &o->numbers->sgd, o->trained_count, scale, o->gradients,
+                         o->trained, o->state);
   else
-    step_adamw(o, step, scale);
+    o->backend->adamw_step(o->device, &o->numbers->adamw, o->trained_count, scale, o->gradients,
+                           o->trained, o->state, o->state + o->trained_count);
+}
+
+void optimizer_step(Optimizer *o, int64_t step)
+{
+  optimizer_set_step(o, step);
+  optimizer_apply(o);
 }
 
 Status optimizer_upload(Optimizer *o, const float *trained, const float *statistics,

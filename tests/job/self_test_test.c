@@ -155,7 +155,7 @@ static void almost_relu(Device *device, Shape shape, const void *x, void *y)
 }
 
 /* The last row is one too few. */
-static void short_sgd(Device *device, SgdStep step, int64_t count, const float *scale,
+static void short_sgd(Device *device, const SgdStep *step, int64_t count, const float *scale,
                       const float *g, float *w, float *v)
 {
   naive_backend.sgd_step(device, step, count - 1, scale, g, w, v);

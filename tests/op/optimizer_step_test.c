@@ -14,8 +14,9 @@ static void sgd_follows_momentum_and_decay(void **state)
   {
     Room *room = room_open(on);
     float *weights = room_upload_floats(room, w, 2), *velocity = room_upload_floats(room, v, 2);
-    on->ops->sgd_step(on->device, step, 2, room_upload_floats(room, scale, 1),
-                      room_upload_floats(room, g, 2), weights, velocity);
+    on->ops->sgd_step(on->device, room_upload(room, &step, sizeof step), 2,
+                      room_upload_floats(room, scale, 1), room_upload_floats(room, g, 2), weights,
+                      velocity);
     expect_floats((Expectation){on, ELEMENT_F32, "v", 0}, 2,
                   room_download_floats(room, velocity, 2), new_v);
     expect_floats((Expectation){on, ELEMENT_F32, "w", 0}, 2, room_download_floats(room, weights, 2),
@@ -41,8 +42,9 @@ static void adamw_moves_by_the_rate_at_first(void **state)
     Room *room = room_open(on);
     float *weights = room_upload_floats(room, w, 3);
     float *m = room_upload_floats(room, zeros, 3), *v = room_upload_floats(room, zeros, 3);
-    on->ops->adamw_step(on->device, step, 3, room_upload_floats(room, (float[]){1}, 1),
-                        room_upload_floats(room, g, 3), weights, m, v);
+    on->ops->adamw_step(on->device, room_upload(room, &step, sizeof step), 3,
+                        room_upload_floats(room, (float[]){1}, 1), room_upload_floats(room, g, 3),
+                        weights, m, v);
     expect_floats((Expectation){on, ELEMENT_F32, "w", 0}, 3, room_download_floats(room, weights, 3),
                   new_w);
     expect_floats((Expectation){on, ELEMENT_F32, "m", 0}, 1, room_download_floats(room, m, 3),
@@ -146,8 +148,10 @@ static void a_scale_of_0_leaves_the_step_out(void **state)
     float *blocks[3];
     for (int i = 0; i < 3; ++i)
       blocks[i] = room_upload_floats(room, before, 3);
-    on->ops->sgd_step(on->device, sgd, 3, scale, gradients, blocks[0], blocks[1]);
-    on->ops->adamw_step(on->device, adamw, 3, scale, gradients, blocks[0], blocks[1], blocks[2]);
+    on->ops->sgd_step(on->device, room_upload(room, &sgd, sizeof sgd), 3, scale, gradients,
+                      blocks[0], blocks[1]);
+    on->ops->adamw_step(on->device, room_upload(room, &adamw, sizeof adamw), 3, scale, gradients,
+                        blocks[0], blocks[1], blocks[2]);
     for (int i = 0; i < 3; ++i)
       expect_floats((Expectation){on, ELEMENT_F32, "left as it was", 0}, 3,
                     room_download_floats(room, blocks[i], 3), before);
@@ -223,9 +227,9 @@ static void sgd_steps_are_those_of_pytorch(void **state)
     float *w = formula_on(room, "sgd"), *v = zeros_on(room);
     const float *scale = room_upload_floats(room, (float[]){1}, 1);
     for (int s = 0; s < STEPS; ++s) {
-      on->ops->sgd_step(on->device,
-                        (SgdStep){.rate = 0.1F, .momentum = 0.9F, .weight_decay = 0.01F},
-                        PARAMETERS, scale, formula_on(room, room_name(room, "sgd.g%d", s)), w, v);
+      const SgdStep step = {.rate = 0.1F, .momentum = 0.9F, .weight_decay = 0.01F};
+      on->ops->sgd_step(on->device, room_upload(room, &step, sizeof step), PARAMETERS, scale,
+                        formula_on(room, room_name(room, "sgd.g%d", s)), w, v);
       expect_weights(on, room, golden, "sgd", s, w);
     }
     room_close(room);
@@ -249,7 +253,7 @@ static void adamw_steps_are_those_of_pytorch(void **state)
                               .weight_decay = 0.1F,
                               .correction1 = (float)(1.0 - pow(0.9, s + 1)),
                               .correction2 = (float)(1.0 - pow(0.99, s + 1))};
-      on->ops->adamw_step(on->device, step, PARAMETERS, scale,
+      on->ops->adamw_step(on->device, room_upload(room, &step, sizeof step), PARAMETERS, scale,
                           formula_on(room, room_name(room, "adamw.g%d", s)), w, m, v);
       expect_weights(on, room, golden, "adamw", s, w);
     }
@@ -270,7 +274,9 @@ static void clipped_steps_are_those_of_pytorch(void **state)
     const float *g = formula_on(room, room_name(room, "%s.g0", name));
     on->ops->clip_scale(on->device, PARAMETERS, g, kept ? 100.0F : 2.0F, norm, scale,
                         room_device(room, on->ops->clip_scratch_bytes(PARAMETERS)));
-    on->ops->sgd_step(on->device, (SgdStep){.rate = 1}, PARAMETERS, scale, g, w, v);
+    const SgdStep step = {.rate = 1};
+    on->ops->sgd_step(on->device, room_upload(room, &step, sizeof step), PARAMETERS, scale, g, w,
+                      v);
     const double expected = golden_value(golden_find(golden, "%s.norm", name), 0);
     expect_doubles((Expectation){on, ELEMENT_F32, "norm", 1e-6 * expected}, 1,
                    room_download_floats(room, norm, 1), &expected);

@@ -159,31 +159,32 @@ void naive_loss_scale_step(Device *device, float norm_limit, float *norm, float 
   state[1] = doubles ? 0.0F : state[1] + 1.0F;
 }
 
-void naive_sgd_step(Device *device, SgdStep step, int64_t count, const float *scale, const float *g,
-                    float *w, float *v)
+void naive_sgd_step(Device *device, const SgdStep *step, int64_t count, const float *scale,
+                    const float *g, float *w, float *v)
 {
   if (*scale == 0.0F) return;
   for (int64_t i = 0; i < count; ++i) {
-    const double velocity = (double)step.momentum * (double)v[i] + (double)*scale * (double)g[i] +
-                            (double)step.weight_decay * (double)w[i];
+    const double velocity = (double)step->momentum * (double)v[i] + (double)*scale * (double)g[i] +
+                            (double)step->weight_decay * (double)w[i];
     v[i] = (float)velocity;
-    w[i] = (float)((double)w[i] - (double)step.rate * velocity);
+    w[i] = (float)((double)w[i] - (double)step->rate * velocity);
   }
 }
 
-void naive_adamw_step(Device *device, AdamwStep step, int64_t count, const float *scale,
+void naive_adamw_step(Device *device, const AdamwStep *step, int64_t count, const float *scale,
                       const float *g, float *w, float *m, float *v)
 {
   if (*scale == 0.0F) return;
   for (int64_t i = 0; i < count; ++i) {
     const double gradient = (double)*scale * (double)g[i];
-    const double first = (double)step.beta1 * (double)m[i] + (1.0 - (double)step.beta1) * gradient;
+    const double first =
+        (double)step->beta1 * (double)m[i] + (1.0 - (double)step->beta1) * gradient;
     const double second =
-        (double)step.beta2 * (double)v[i] + (1.0 - (double)step.beta2) * gradient * gradient;
-    const double decayed = (double)w[i] * (1.0 - (double)step.rate * (double)step.weight_decay);
+        (double)step->beta2 * (double)v[i] + (1.0 - (double)step->beta2) * gradient * gradient;
+    const double decayed = (double)w[i] * (1.0 - (double)step->rate * (double)step->weight_decay);
     m[i] = (float)first;
     v[i] = (float)second;
-    w[i] = (float)(decayed - (double)step.rate * (first / (double)step.correction1) /
-                                 (sqrt(second / (double)step.correction2) + (double)step.eps));
+    w[i] = (float)(decayed - (double)step->rate * (first / (double)step->correction1) /
+                                 (sqrt(second / (double)step->correction2) + (double)step->eps));
   }
 }

@@ -210,9 +210,9 @@ void naive_clip_scale(Device *device, int64_t count, const float *g, float norm_
                       float *scale, void *scratch);
 void naive_loss_scale_step(Device *device, float norm_limit, float *norm, float *scale,
                            float *state);
-void naive_sgd_step(Device *device, SgdStep step, int64_t count, const float *scale, const float *g,
-                    float *w, float *v);
-void naive_adamw_step(Device *device, AdamwStep step, int64_t count, const float *scale,
+void naive_sgd_step(Device *device, const SgdStep *step, int64_t count, const float *scale,
+                    const float *g, float *w, float *v);
+void naive_adamw_step(Device *device, const AdamwStep *step, int64_t count, const float *scale,
                       const float *g, float *w, float *m, float *v);
 
 size_t naive_rpn_match_scratch_bytes(const Rpn *rpn, int32_t truth_capacity);

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/memory.h"
+#include "cuda_order.h"
 #include "device_driver.h"
 
 /* Left to the driver, cuDNN's lazily loaded kernels and NCCL. */
@@ -107,8 +108,13 @@ static Status fill(CudaDevice *device, int gpu)
   device->compute_capability = properties.major * 10 + properties.minor;
   TRY(cuda_status(cudaDeviceGetStreamPriorityRange(&least, &greatest), "stream priorities"));
   /* Not the default stream, and of the lowest priority: sums of gradients go before. */
-  return cuda_status(cudaStreamCreateWithPriority(&device->stream, cudaStreamNonBlocking, least),
-                     "create the compute stream");
+  TRY(cuda_status(cudaStreamCreateWithPriority(&device->stream, cudaStreamNonBlocking, least),
+                  "create the compute stream"));
+  TRY(cuda_status(cudaStreamCreateWithPriority(&device->copies_in, cudaStreamNonBlocking, least),
+                  "create a stream of copies"));
+  return cuda_status(
+      cudaStreamCreateWithPriority(&device->copies_out, cudaStreamNonBlocking, least),
+      "create a stream of copies");
 }
 
 static void close_cuda(void *handle)
@@ -119,6 +125,8 @@ static void close_cuda(void *handle)
   if (device->stream != NULL) (void)cudaStreamSynchronize(device->stream);
   if (device->close_ops != NULL) device->close_ops(device->ops);
   if (device->stream != NULL) (void)cudaStreamDestroy(device->stream);
+  if (device->copies_in != NULL) (void)cudaStreamDestroy(device->copies_in);
+  if (device->copies_out != NULL) (void)cudaStreamDestroy(device->copies_out);
   memory_free(device);
 }
 
@@ -141,7 +149,7 @@ static const char *name_cuda(const void *handle)
 }
 
 /* The calling thread's current GPU is set in each call, because any thread may make it. */
-static Status choose(const CudaDevice *device)
+Status cuda_choose(const CudaDevice *device)
 {
   return cuda_status(cudaSetDevice(device->gpu), "choose the GPU");
 }
@@ -150,14 +158,14 @@ static size_t free_bytes_cuda(const void *handle)
 {
   size_t free = 0;
   size_t total = 0;
-  if (choose(handle) != STATUS_OK || cudaMemGetInfo(&free, &total) != cudaSuccess) return 0;
+  if (cuda_choose(handle) != STATUS_OK || cudaMemGetInfo(&free, &total) != cudaSuccess) return 0;
   return free > reserve_bytes ? free - reserve_bytes : 0;
 }
 
 static Status allocate_cuda(void *handle, size_t bytes, const char *what, void **memory)
 {
   *memory = NULL;
-  TRY(choose(handle));
+  TRY(cuda_choose(handle));
   if (cuda_status(cudaMalloc(memory, bytes > 0 ? bytes : 256), what) == STATUS_OK) return STATUS_OK;
   size_t free = 0;
   size_t total = 0;
@@ -170,41 +178,43 @@ static Status allocate_cuda(void *handle, size_t bytes, const char *what, void *
 
 static void release_cuda(void *handle, void *memory)
 {
-  if (choose(handle) == STATUS_OK) (void)cudaFree(memory);
+  if (cuda_choose(handle) == STATUS_OK) (void)cudaFree(memory);
 }
 
 static Status allocate_host_cuda(void *handle, size_t bytes, const char *what, void **memory)
 {
   *memory = NULL;
-  TRY(choose(handle));
+  TRY(cuda_choose(handle));
   return cuda_status(cudaMallocHost(memory, bytes > 0 ? bytes : 256), what);
 }
 
 static void release_host_cuda(void *handle, void *memory)
 {
-  if (choose(handle) == STATUS_OK) (void)cudaFreeHost(memory);
+  if (cuda_choose(handle) == STATUS_OK) (void)cudaFreeHost(memory);
 }
 
-static Status upload_cuda(void *handle, void *to, const void *from_host, size_t bytes)
+static Status upload_cuda(void *handle, DeviceStream stream, void *to, const void *from_host,
+                          size_t bytes)
 {
-  const CudaDevice *device = handle;
-  TRY(choose(device));
-  return cuda_status(cudaMemcpyAsync(to, from_host, bytes, cudaMemcpyHostToDevice, device->stream),
-                     "upload");
+  TRY(cuda_choose(handle));
+  return cuda_status(
+      cudaMemcpyAsync(to, from_host, bytes, cudaMemcpyHostToDevice, cuda_stream(handle, stream)),
+      "upload");
 }
 
-static Status download_cuda(void *handle, void *to_host, const void *from, size_t bytes)
+static Status download_cuda(void *handle, DeviceStream stream, void *to_host, const void *from,
+                            size_t bytes)
 {
-  const CudaDevice *device = handle;
-  TRY(choose(device));
-  return cuda_status(cudaMemcpyAsync(to_host, from, bytes, cudaMemcpyDeviceToHost, device->stream),
-                     "download");
+  TRY(cuda_choose(handle));
+  return cuda_status(
+      cudaMemcpyAsync(to_host, from, bytes, cudaMemcpyDeviceToHost, cuda_stream(handle, stream)),
+      "download");
 }
 
 static Status copy_cuda(void *handle, void *to, const void *from, size_t bytes)
 {
   const CudaDevice *device = handle;
-  TRY(choose(device));
+  TRY(cuda_choose(device));
   return cuda_status(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, device->stream),
                      "copy");
 }
@@ -212,7 +222,7 @@ static Status copy_cuda(void *handle, void *to, const void *from, size_t bytes)
 static Status clear_cuda(void *handle, void *memory, size_t bytes)
 {
   const CudaDevice *device = handle;
-  TRY(choose(device));
+  TRY(cuda_choose(device));
   return cuda_status(cudaMemsetAsync(memory, 0, bytes, device->stream), "clear");
 }
 
@@ -225,13 +235,12 @@ static Status lost(const CudaDevice *device, cudaError_t code)
 }
 
 /* Polls instead of blocking in CUDA: a collective that a lost rank never joins would not end. */
-static Status synchronize_cuda(void *handle)
+Status cuda_wait(const CudaDevice *device, cudaError_t (*ready)(void *what), void *what)
 {
   enum { SPINS = 2000, NAP_NS = 20000 };
-  const CudaDevice *device = handle;
-  TRY(choose(device));
+  TRY(cuda_choose(device));
   for (int64_t turn = 0;; ++turn) {
-    const cudaError_t code = cudaStreamQuery(device->stream);
+    const cudaError_t code = ready(what);
     if (code == cudaSuccess) return STATUS_OK;
     if (code != cudaErrorNotReady) return lost(device, code);
     (void)cudaGetLastError();
@@ -239,6 +248,19 @@ static Status synchronize_cuda(void *handle)
     if (device->watch != NULL) TRY(device->watch(device->watched));
     (void)nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
   }
+}
+
+static cudaError_t stream_is_done(void *stream)
+{
+  return cudaStreamQuery(stream);
+}
+
+static Status synchronize_cuda(void *handle)
+{
+  const CudaDevice *device = handle;
+  TRY(cuda_wait(device, stream_is_done, device->copies_in));
+  TRY(cuda_wait(device, stream_is_done, device->stream));
+  return cuda_wait(device, stream_is_done, device->copies_out);
 }
 
 const DeviceDriver quadrat_cuda_device __attribute__((visibility("default"))) = {
@@ -258,4 +280,13 @@ const DeviceDriver quadrat_cuda_device __attribute__((visibility("default"))) = 
     .copy = copy_cuda,
     .clear = clear_cuda,
     .synchronize = synchronize_cuda,
+    .mark_open = mark_open_cuda,
+    .mark_close = mark_close_cuda,
+    .mark_set = mark_set_cuda,
+    .mark_await = mark_await_cuda,
+    .mark_meet = mark_meet_cuda,
+    .record_begin = record_begin_cuda,
+    .record_end = record_end_cuda,
+    .play = play_cuda,
+    .recording_close = recording_close_cuda,
 };

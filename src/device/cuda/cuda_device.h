@@ -18,6 +18,7 @@ typedef struct CudaDevice {
   char name[96];
   cudaStream_t stream; /* all compute, in order */
   bool checks;         /* every piece of work is waited for, so that a failure names it */
+  cudaStream_t copies_in, copies_out;
   /* What the ops keep per device (cuDNN's handle and engines); made by the first that wants it. */
   void *ops;
   void (*close_ops)(void *ops);
@@ -34,6 +35,11 @@ cudaError_t cuda_outcome(const Device *device);
 CudaDevice *cuda_device_of(const Device *device);
 /* The compute stream; makes its GPU the calling thread's current one. */
 cudaStream_t cuda_stream_of(const Device *device);
+
+/* Makes the GPU the calling thread's current one. */
+Status cuda_choose(const CudaDevice *device);
+/* Polls until ready says other than cudaErrorNotReady; asks the watch meanwhile. */
+Status cuda_wait(const CudaDevice *device, cudaError_t (*ready)(void *what), void *what);
 
 #ifdef __cplusplus
 }

@@ -164,7 +164,7 @@ size_t clip_scratch_bytes_cpu(int64_t count);
 void clip_scale_cpu(Device *device, int64_t count, const float *g, float norm_limit, float *norm,
                     float *scale, void *scratch);
 void loss_scale_step_cpu(Device *device, float norm_limit, float *norm, float *scale, float *state);
-void sgd_step_cpu(Device *device, SgdStep step, int64_t count, const float *scale, const float *g,
-                  float *w, float *v);
-void adamw_step_cpu(Device *device, AdamwStep step, int64_t count, const float *scale,
+void sgd_step_cpu(Device *device, const SgdStep *step, int64_t count, const float *scale,
+                  const float *g, float *w, float *v);
+void adamw_step_cpu(Device *device, const AdamwStep *step, int64_t count, const float *scale,
                     const float *g, float *w, float *m, float *v);

@@ -72,24 +72,24 @@ VECTORIZED static void adamw(AdamwStep step, float scale, int64_t count, const f
     adamw_step_element(step, scale, g[i], &w[i], &m[i], &v[i]);
 }
 
-void sgd_step_cpu(Device *device, SgdStep step, int64_t count, const float *scale, const float *g,
-                  float *w, float *v)
+void sgd_step_cpu(Device *device, const SgdStep *step, int64_t count, const float *scale,
+                  const float *g, float *w, float *v)
 {
   if (*scale == 0.0F) return;
 #pragma omp parallel for schedule(static)
   for (int64_t c = 0; c < chunk_count(count); ++c) {
     const int64_t first = c * CHUNK_ELEMENTS;
-    sgd(step, *scale, chunk_length(count, c), g + first, w + first, v + first);
+    sgd(*step, *scale, chunk_length(count, c), g + first, w + first, v + first);
   }
 }
 
-void adamw_step_cpu(Device *device, AdamwStep step, int64_t count, const float *scale,
+void adamw_step_cpu(Device *device, const AdamwStep *step, int64_t count, const float *scale,
                     const float *g, float *w, float *m, float *v)
 {
   if (*scale == 0.0F) return;
 #pragma omp parallel for schedule(static)
   for (int64_t c = 0; c < chunk_count(count); ++c) {
     const int64_t first = c * CHUNK_ELEMENTS;
-    adamw(step, *scale, chunk_length(count, c), g + first, w + first, m + first, v + first);
+    adamw(*step, *scale, chunk_length(count, c), g + first, w + first, m + first, v + first);
   }
 }

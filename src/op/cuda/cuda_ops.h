@@ -183,9 +183,9 @@ void clip_scale_cuda(Device *device, int64_t count, const float *g, float norm_l
                      float *scale, void *scratch);
 void loss_scale_step_cuda(Device *device, float norm_limit, float *norm, float *scale,
                           float *state);
-void sgd_step_cuda(Device *device, SgdStep step, int64_t count, const float *scale, const float *g,
-                   float *w, float *v);
-void adamw_step_cuda(Device *device, AdamwStep step, int64_t count, const float *scale,
+void sgd_step_cuda(Device *device, const SgdStep *step, int64_t count, const float *scale,
+                   const float *g, float *w, float *v);
+void adamw_step_cuda(Device *device, const AdamwStep *step, int64_t count, const float *scale,
                      const float *g, float *w, float *m, float *v);
 
 #ifdef __cplusplus

@@ -42,18 +42,18 @@ __global__ void loss_scale_kernel(float norm_limit, float *norm, float *scale, f
   loss_scale_step_element(norm_limit, norm, scale, state);
 }
 
-__global__ void sgd_kernel(SgdStep step, int64_t count, const float *scale, const float *g,
+__global__ void sgd_kernel(const SgdStep *step, int64_t count, const float *scale, const float *g,
                            float *w, float *v)
 {
   const int64_t i = thread_index();
-  if (i < count && *scale != 0.0F) sgd_step_element(step, *scale, g[i], w + i, v + i);
+  if (i < count && *scale != 0.0F) sgd_step_element(*step, *scale, g[i], w + i, v + i);
 }
 
-__global__ void adamw_kernel(AdamwStep step, int64_t count, const float *scale, const float *g,
-                             float *w, float *m, float *v)
+__global__ void adamw_kernel(const AdamwStep *step, int64_t count, const float *scale,
+                             const float *g, float *w, float *m, float *v)
 {
   const int64_t i = thread_index();
-  if (i < count && *scale != 0.0F) adamw_step_element(step, *scale, g[i], w + i, m + i, v + i);
+  if (i < count && *scale != 0.0F) adamw_step_element(*step, *scale, g[i], w + i, m + i, v + i);
 }
 
 size_t clip_scratch_bytes_cuda(int64_t count)
@@ -73,14 +73,14 @@ void loss_scale_step_cuda(Device *device, float norm_limit, float *norm, float *
   LAUNCH(device, loss_scale_kernel, 1, 1, norm_limit, norm, scale, state);
 }
 
-void sgd_step_cuda(Device *device, SgdStep step, int64_t count, const float *scale, const float *g,
-                   float *w, float *v)
+void sgd_step_cuda(Device *device, const SgdStep *step, int64_t count, const float *scale,
+                   const float *g, float *w, float *v)
 {
   if (count < 1) return;
   LAUNCH(device, sgd_kernel, blocks_for(count), THREADS, step, count, scale, g, w, v);
 }
 
-void adamw_step_cuda(Device *device, AdamwStep step, int64_t count, const float *scale,
+void adamw_step_cuda(Device *device, const AdamwStep *step, int64_t count, const float *scale,
                      const float *g, float *w, float *m, float *v)
 {
   if (count < 1) return;
