@@ -28,6 +28,10 @@ typedef struct LoaderOptions {
   ObjectRule objects;
   int32_t objects_most;    /* K, at least 1 */
   int64_t mask_bytes_most; /* M; 0: no masks are wanted, boxes only */
+  /* What batches lie in, such as memory that a GPU copies from; NULL: any. */
+  Status (*allocate)(void *memory_of, size_t bytes, const char *what, void **memory);
+  void (*release)(void *memory_of, void *memory);
+  void *memory_of;
 } LoaderOptions;
 
 /* One batch: samples x size x size. */

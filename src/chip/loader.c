@@ -209,6 +209,17 @@ static void *run_thread(void *argument)
   return NULL;
 }
 
+/* Memory of the caller's may hold anything; rows that nothing is written to are 0. */
+static Status allocate_part(const LoaderOptions *o, Part part)
+{
+  void *memory;
+  if (o->allocate == NULL) return allocate_parts(&part, 1);
+  TRY(o->allocate(o->memory_of, part.count * part.size, part.what, &memory));
+  memset(memory, 0, part.count * part.size);
+  memcpy(part.pointer, &memory, sizeof memory);
+  return STATUS_OK;
+}
+
 static int32_t object_parts(const LoaderOptions *o, Slot *slot, int32_t n, Part parts[PARTS_MOST])
 {
   const size_t samples = (size_t)o->samples;
@@ -241,8 +252,11 @@ static int32_t slot_parts(const LoaderOptions *o, Slot *slot, Part parts[PARTS_M
 static Status allocate_slots(Loader *loader)
 {
   Part parts[PARTS_MOST];
-  for (int i = 0; i < RING; ++i)
-    TRY(allocate_parts(parts, slot_parts(&loader->options, &loader->slots[i], parts)));
+  for (int i = 0; i < RING; ++i) {
+    const int32_t count = slot_parts(&loader->options, &loader->slots[i], parts);
+    for (int32_t p = 0; p < count; ++p)
+      TRY(allocate_part(&loader->options, parts[p]));
+  }
   return STATUS_OK;
 }
 
@@ -321,17 +335,20 @@ Status loader_next(Loader *loader, LoadedBatch *batch)
   return STATUS_OK;
 }
 
-static void free_slot(Slot *slot)
+static void free_slot(const LoaderOptions *o, Slot *slot)
 {
-  memory_free(slot->images);
-  memory_free(slot->valid);
-  memory_free(slot->labels);
-  memory_free(slot->objects.boxes);
-  memory_free(slot->objects.classes);
-  memory_free(slot->objects.mask_windows);
-  memory_free(slot->objects.mask_offsets);
-  memory_free(slot->objects.mask_bytes);
-  memory_free(slot->object_counts);
+  Part parts[PARTS_MOST];
+  const Slot filled = *slot; /* what says how much resets the objects */
+  const int32_t count = slot_parts(o, slot, parts);
+  *slot = filled;
+  for (int32_t p = 0; p < count; ++p) {
+    void *memory;
+    memcpy(&memory, parts[p].pointer, sizeof memory);
+    if (o->release != NULL)
+      o->release(o->memory_of, memory);
+    else
+      memory_free(memory);
+  }
 }
 
 void loader_close(Loader *loader)
@@ -346,6 +363,6 @@ void loader_close(Loader *loader)
   (void)pthread_cond_destroy(&loader->changed);
   (void)pthread_mutex_destroy(&loader->lock);
   for (int i = 0; i < RING; ++i)
-    free_slot(&loader->slots[i]);
+    free_slot(&loader->options, &loader->slots[i]);
   memory_free(loader);
 }

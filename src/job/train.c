@@ -251,7 +251,7 @@ static Status run_epoch(Course *course, int64_t epoch, int64_t *order)
                          &loader);
   status = comm_agree(t->job->comm, status);
   if (status == STATUS_OK) status = run_steps(course, loader, first, (epoch + 1) * per_epoch);
-  loader_close(loader);
+  trainer_close_loader(t, loader);
   return status;
 }
 

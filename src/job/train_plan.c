@@ -120,7 +120,7 @@ static Status run_steps(TrainPlan *p, Trainer *t, int64_t *order, double *second
         &loader);
   status = comm_agree(comm, status);
   if (status == STATUS_OK) status = time_steps(t, loader, data.steps_per_epoch, seconds);
-  loader_close(loader);
+  trainer_close_loader(t, loader);
   return status;
 }
 

@@ -7,7 +7,7 @@
 #include "compute.h"
 #include "model_weights.h"
 
-enum { BUCKET_BYTES = 25 << 20 };
+enum { BUCKET_BYTES = 25 << 20, STEPS_BEFORE_RECORDING = 2 };
 
 Status trainer_allocate(Device *device, size_t bytes, const char *what, void *pointer)
 {
@@ -32,14 +32,38 @@ void image_feed_close(const Trainer *t, ImageFeed *feed)
   device_release(t->device, feed->valid);
 }
 
-void image_feed_run(const Trainer *t, ImageFeed *feed, const LoadedBatch *batch, Shape input_shape,
-                    void *input)
+size_t image_feed_pixels(const ImageFeed *feed)
 {
-  const size_t pixels = (size_t)feed->samples * (size_t)feed->size_px * (size_t)feed->size_px;
-  const int32_t bands = t->data->info->band_count;
-  const Shape shape = {feed->samples, feed->size_px, feed->size_px, bands, ELEMENT_F32};
-  device_upload(t->device, feed->images, batch->images, pixels * (size_t)bands * sizeof(float));
-  device_upload(t->device, feed->valid, batch->valid, pixels);
+  return (size_t)feed->samples * (size_t)feed->size_px * (size_t)feed->size_px;
+}
+
+void image_feed_reserve(const Trainer *t, const ImageFeed *feed)
+{
+  const size_t bands = (size_t)t->data->info->band_count;
+  inbox_reserve(t->inbox, image_feed_pixels(feed) * bands * sizeof(float));
+  inbox_reserve(t->inbox, image_feed_pixels(feed));
+}
+
+void trainer_send(const Trainer *t, Inbox *inbox, void *to, const void *from_host, size_t bytes)
+{
+  if (inbox != NULL)
+    inbox_put(inbox, to, from_host, bytes);
+  else
+    device_upload(t->device, to, from_host, bytes);
+}
+
+void image_feed_send(const Trainer *t, ImageFeed *feed, const LoadedBatch *batch, Inbox *inbox)
+{
+  const size_t bands = (size_t)t->data->info->band_count;
+  trainer_send(t, inbox, feed->images, batch->images,
+               image_feed_pixels(feed) * bands * sizeof(float));
+  trainer_send(t, inbox, feed->valid, batch->valid, image_feed_pixels(feed));
+}
+
+void image_feed_normalize(const Trainer *t, const ImageFeed *feed, Shape input_shape, void *input)
+{
+  const Shape shape = {feed->samples, feed->size_px, feed->size_px, t->data->info->band_count,
+                       ELEMENT_F32};
   t->backend->normalize(t->device, shape, feed->images, feed->valid, t->device_means,
                         t->device_inverse_stds, input_shape, input);
 }
@@ -190,7 +214,9 @@ static Status open_all(Trainer *t)
     log_once(t->job->log, "gradients are summed by %s", gradients_backend(t->gradients));
   TRY(start_weights(t));
   Status status = upload_constants(t);
+  if (status == STATUS_OK) status = inbox_open(t->device, &t->inbox);
   if (status == STATUS_OK) status = t->kind->open(t);
+  if (status == STATUS_OK) status = inbox_allocate(t->inbox);
   if (status == STATUS_OK)
     status = optimizer_upload(t->optimizer, t->state.trained, t->state.statistics, NULL);
   return comm_agree(comm, status);
@@ -213,7 +239,9 @@ Status trainer_open(const Job *job, const TrainOptions *options, const TrainData
 
 void trainer_close(Trainer *t)
 {
+  recording_close(t->recording);
   gradients_close(t->gradients);
+  inbox_close(t->inbox);
   t->kind->close(t);
   device_release(t->device, t->device_means);
   device_release(t->device, t->device_inverse_stds);
@@ -222,6 +250,16 @@ void trainer_close(Trainer *t)
   optimizer_close(t->optimizer);
   checkpoint_free(&t->state);
   *t = (Trainer){0};
+}
+
+static Status allocate_batch(void *device, size_t bytes, const char *what, void **memory)
+{
+  return device_allocate_host(device, bytes, what, memory);
+}
+
+static void release_batch(void *device, void *memory)
+{
+  device_release_host(device, memory);
 }
 
 LoaderOptions trainer_loader(const Trainer *t, const int64_t *order, int64_t batch_count,
@@ -237,23 +275,80 @@ LoaderOptions trainer_loader(const Trainer *t, const int64_t *order, int64_t bat
                            .means = t->means,
                            .standard_deviations = t->standard_deviations,
                            .seed = (uint64_t)t->options->seed,
-                           .threads = (int32_t)t->options->reader_threads};
+                           .threads = (int32_t)t->options->reader_threads,
+                           .allocate = allocate_batch,
+                           .release = release_batch,
+                           .memory_of = t->device};
   t->kind->ask(t, augmentation, &options);
   return options;
+}
+
+void trainer_close_loader(Trainer *t, Loader *loader)
+{
+  device_fail(t->device, inbox_wait(t->inbox));
+  loader_close(loader);
+}
+
+/* Collective. */
+static Status issue_step(void *trainer)
+{
+  Trainer *t = trainer;
+  optimizer_clear_gradients(t->optimizer);
+  TRY(t->kind->learn(t));
+  TRY(gradients_finish(t->gradients));
+  optimizer_apply(t->optimizer);
+  return STATUS_OK;
+}
+
+/* Collective. A step that cannot be recorded on all ranks is issued as before, and fails then if
+ * something is wrong with it. */
+static Status record_step(Trainer *t)
+{
+  const Status before = device_synchronize(t->device);
+  TRY(comm_agree(t->job->comm, before));
+  Status status = recording_make(t->device, issue_step, t, &t->recording);
+  status = comm_agree(t->job->comm, status);
+  if (status == STATUS_OK) return STATUS_OK;
+  log_once(t->job->log, "steps are issued op by op, since recording one failed: %s",
+           status_message());
+  recording_close(t->recording);
+  t->recording = NULL;
+  return STATUS_OK;
+}
+
+/* Collective. The first steps are issued op by op: libraries load kernels when they first meet them,
+ * which no recording allows. */
+static Status run_step(Trainer *t)
+{
+  const bool records =
+      device_kind(t->device) != DEVICE_CPU && gradients_can_be_recorded(t->gradients);
+  gradients_begin_step(t->gradients, t->step);
+  if (records && t->issued == STEPS_BEFORE_RECORDING) {
+    TRY(record_step(t));
+    gradients_begin_step(t->gradients, t->step);
+  }
+  if (t->recording == NULL) {
+    ++t->issued;
+    return issue_step(t);
+  }
+  gradients_replayed(t->gradients);
+  recording_play(t->recording);
+  return STATUS_OK;
 }
 
 Status trainer_step(Trainer *t, Loader *loader, int64_t step)
 {
   LoadedBatch batch;
-  TRY(comm_agree(t->job->comm, loader_next(loader, &batch)));
+  Status status = inbox_wait(t->inbox); /* the last batch has left the loader's memory */
+  if (status == STATUS_OK) status = loader_next(loader, &batch);
+  TRY(comm_agree(t->job->comm, status));
   t->step = step;
-  gradients_begin_step(t->gradients, step);
-  optimizer_clear_gradients(t->optimizer);
-  TRY(t->kind->learn(t, &batch));
+  optimizer_set_step(t->optimizer, step);
+  t->kind->put(t, &batch);
+  inbox_take(t->inbox);
+  TRY(run_step(t));
   device_download(t->device, t->ring + (size_t)(step % LOSS_RING) * t->sums_count, t->device_sums,
                   t->sums_count * sizeof(float));
-  TRY(gradients_finish(t->gradients));
-  optimizer_step(t->optimizer, step);
   return STATUS_OK;
 }
 

@@ -3,6 +3,8 @@
 #include "chip/augment.h"
 #include "chip/loader.h"
 #include "comm/gradients.h"
+#include "device/inbox.h"
+#include "device/recording.h"
 #include "model_package.h"
 #include "nn/checkpoint.h"
 #include "nn/optimizer.h"
@@ -25,9 +27,12 @@ typedef struct TrainerKind {
 
   /* Local. Adds to the loader's options what this network wants besides the image. */
   void (*ask)(const Trainer *trainer, const Augmentation *augmentation, LoaderOptions *loader);
-  /* Collective. From a batch to gradients, which are clear before; leaves the sums of its losses,
-   * over all ranks, in device_sums. */
-  Status (*learn)(Trainer *trainer, const LoadedBatch *batch);
+  /* Local. Puts a batch of the loader's into the inbox. */
+  void (*put)(Trainer *trainer, const LoadedBatch *batch);
+  /* Collective. From the batch that was taken from the inbox to gradients, which are clear before;
+   * leaves the sums of its losses, over all ranks, in device_sums. On GPUs the same work is issued
+   * for every batch, since it is recorded. */
+  Status (*learn)(Trainer *trainer);
   /* On the host, from such sums: the loss, and what it is made of into a line of the log. */
   double (*loss)(const Trainer *trainer, const float *sums);
   Status (*report_parts)(const Trainer *trainer, const float *sums, Document *line);
@@ -58,6 +63,9 @@ struct Trainer {
   const ParameterList *parameters;
   Optimizer *optimizer;
   Gradients *gradients;
+  Inbox *inbox;         /* batches on their way to the device */
+  Recording *recording; /* a step, once it was recorded */
+  int32_t issued;       /* steps that were issued op by op */
   bool validates;
   int64_t step;           /* at work */
   ModelDetector detector; /* of detectors, also from the package that training goes on from */
@@ -77,9 +85,13 @@ Status trainer_open(const Job *job, const TrainOptions *options, const TrainData
                     Device *device, Trainer *trainer);
 void trainer_close(Trainer *trainer);
 
-/* The loader's options of a batch of samples from chips in an order: what all networks want. */
+/* The loader's options of a batch of samples from chips in an order: what all networks want. A loader
+ * of them is closed by trainer_close_loader. */
 LoaderOptions trainer_loader(const Trainer *trainer, const int64_t *order, int64_t batch_count,
                              int32_t samples, int32_t size_px, const Augmentation *augmentation);
+
+/* Local. After the last batch has left the loader's memory. Accepts NULL. */
+void trainer_close_loader(Trainer *trainer, Loader *loader);
 
 /* Collective. One step on the loader's next batch; its sums go into the ring. */
 Status trainer_step(Trainer *trainer, Loader *loader, int64_t step);
@@ -106,9 +118,19 @@ typedef struct ImageFeed {
 
 Status image_feed_open(const Trainer *trainer, int32_t samples, int32_t size_px, ImageFeed *feed);
 void image_feed_close(const Trainer *trainer, ImageFeed *feed);
-/* Local. Uploads a batch and writes it, normalised, to a network's input. */
-void image_feed_run(const Trainer *trainer, ImageFeed *feed, const LoadedBatch *batch,
-                    Shape input_shape, void *input);
+size_t image_feed_pixels(const ImageFeed *feed);
+/* Room in the inbox. */
+void image_feed_reserve(const Trainer *trainer, const ImageFeed *feed);
+/* Local. The batch's images on their way to the device: put into the inbox, or, without one,
+ * uploaded. */
+void image_feed_send(const Trainer *trainer, ImageFeed *feed, const LoadedBatch *batch,
+                     Inbox *inbox);
+/* Local. Writes them, normalised, to a network's input. */
+void image_feed_normalize(const Trainer *trainer, const ImageFeed *feed, Shape input_shape,
+                          void *input);
+/* Local. As inbox_put, or device_upload without an inbox. */
+void trainer_send(const Trainer *trainer, Inbox *inbox, void *to, const void *from_host,
+                  size_t bytes);
 
 /* Validation chips of this rank, every rank_count-th, filled up with the first one to whole
  * batches; the caller frees order. */

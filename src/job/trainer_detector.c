@@ -90,6 +90,23 @@ static DetectorOptions training_options(const Trainer *t, int32_t samples)
   return options;
 }
 
+static void reserve(Trainer *t)
+{
+  const DetectorTrainer *d = t->own;
+  const Truth *truth = &detector_buffers(d->detector)->truth;
+  const size_t images = (size_t)truth->images;
+  const size_t objects = images * (size_t)truth->capacity;
+  image_feed_reserve(t, &d->feed);
+  inbox_reserve(t->inbox, images * sizeof *truth->counts);
+  inbox_reserve(t->inbox, 4 * objects * sizeof *truth->boxes);
+  inbox_reserve(t->inbox, objects * sizeof *truth->classes);
+  inbox_reserve(t->inbox, images * sizeof *d->streams);
+  if (truth->mask_windows == NULL) return;
+  inbox_reserve(t->inbox, 4 * objects * sizeof *truth->mask_windows);
+  inbox_reserve(t->inbox, objects * sizeof *truth->mask_offsets);
+  inbox_reserve(t->inbox, images * (size_t)d->mask_bytes_most);
+}
+
 static Status open_training(Trainer *t)
 {
   DetectorTrainer *d = t->own;
@@ -108,7 +125,9 @@ static Status open_training(Trainer *t)
   d->offsets = memory;
   TRY(device_allocate_host(t->device, (size_t)samples * sizeof(uint64_t), "streams", &memory));
   d->streams = memory;
-  return image_feed_open(t, samples, t->data->crop_px, &d->feed);
+  TRY(image_feed_open(t, samples, t->data->crop_px, &d->feed));
+  reserve(t);
+  return STATUS_OK;
 }
 
 static Status open_tester(Trainer *t)
@@ -152,36 +171,43 @@ static void close_all(Trainer *t)
   memory_free(d);
 }
 
-static void upload_truth(Trainer *t, const LoadedBatch *batch)
+static void put_truth(Trainer *t, const LoadedBatch *batch)
 {
   DetectorTrainer *d = t->own;
   const Truth *truth = &detector_buffers(d->detector)->truth;
   const size_t images = (size_t)truth->images;
   const size_t objects = images * (size_t)truth->capacity;
-  device_upload(t->device, truth->counts, batch->object_counts, images * sizeof(int32_t));
-  device_upload(t->device, truth->boxes, batch->boxes, 4 * objects * sizeof(float));
-  device_upload(t->device, truth->classes, batch->object_classes, objects * sizeof(int32_t));
+  inbox_put(t->inbox, truth->counts, batch->object_counts, images * sizeof(int32_t));
+  inbox_put(t->inbox, truth->boxes, batch->boxes, 4 * objects * sizeof(float));
+  inbox_put(t->inbox, truth->classes, batch->object_classes, objects * sizeof(int32_t));
   if (truth->mask_windows == NULL) return;
   for (size_t i = 0; i < objects; ++i)
     d->offsets[i] =
         batch->mask_offsets[i] + (int64_t)(i / (size_t)truth->capacity) * d->mask_bytes_most;
-  device_upload(t->device, truth->mask_windows, batch->mask_windows, 4 * objects * sizeof(int32_t));
-  device_upload(t->device, truth->mask_offsets, d->offsets, objects * sizeof(int64_t));
-  device_upload(t->device, truth->mask_bytes, batch->mask_bytes,
-                images * (size_t)d->mask_bytes_most);
+  inbox_put(t->inbox, truth->mask_windows, batch->mask_windows, 4 * objects * sizeof(int32_t));
+  inbox_put(t->inbox, truth->mask_offsets, d->offsets, objects * sizeof(int64_t));
+  inbox_put(t->inbox, truth->mask_bytes, batch->mask_bytes, images * (size_t)d->mask_bytes_most);
 }
 
 /* A sample's number among all of the training, so that what is drawn for it does not depend on the
  * number of ranks. */
-static void upload_streams(Trainer *t)
+static void put_streams(Trainer *t)
 {
   DetectorTrainer *d = t->own;
   const int64_t samples = d->feed.samples;
   const int64_t first = t->step * t->options->batch_size + comm_rank(t->job->comm) * samples;
   for (int64_t s = 0; s < samples; ++s)
     d->streams[s] = (uint64_t)(first + s);
-  device_upload(t->device, detector_buffers(d->detector)->streams, d->streams,
-                (size_t)samples * sizeof(uint64_t));
+  inbox_put(t->inbox, detector_buffers(d->detector)->streams, d->streams,
+            (size_t)samples * sizeof(uint64_t));
+}
+
+static void put(Trainer *t, const LoadedBatch *batch)
+{
+  DetectorTrainer *d = t->own;
+  image_feed_send(t, &d->feed, batch, t->inbox);
+  put_truth(t, batch);
+  put_streams(t);
 }
 
 static Status bucket_ready(void *context, size_t first)
@@ -189,13 +215,10 @@ static Status bucket_ready(void *context, size_t first)
   return gradients_ready(context, first);
 }
 
-static Status learn(Trainer *t, const LoadedBatch *batch)
+static Status learn(Trainer *t)
 {
   DetectorTrainer *d = t->own;
-  upload_truth(t, batch);
-  upload_streams(t);
-  image_feed_run(t, &d->feed, batch, detector_input_shape(d->detector),
-                 detector_input(d->detector));
+  image_feed_normalize(t, &d->feed, detector_input_shape(d->detector), detector_input(d->detector));
   detector_pack(d->detector);
   detector_forward_trunk(d->detector);
   detector_propose(d->detector);
@@ -279,8 +302,9 @@ static Status test_batch(Trainer *t, Loader *loader, const LoaderOptions *option
   DetectorTrainer *d = t->own;
   LoadedBatch batch;
   TRY(loader_next(loader, &batch));
-  image_feed_run(t, &d->test_feed, &batch, detector_input_shape(d->tester),
-                 detector_input(d->tester));
+  image_feed_send(t, &d->test_feed, &batch, NULL);
+  image_feed_normalize(t, &d->test_feed, detector_input_shape(d->tester),
+                       detector_input(d->tester));
   detector_find(d->tester);
   TRY(found_objects_download(&d->found, detector_buffers(d->tester)));
   for (int32_t i = 0; i < TEST_IMAGES && first + i < chip_count; ++i)
@@ -406,6 +430,7 @@ const TrainerKind trainer_detector = {.test_samples = TEST_IMAGES,
                                       .open = open_all,
                                       .close = close_all,
                                       .ask = ask,
+                                      .put = put,
                                       .learn = learn,
                                       .loss = loss_of,
                                       .report_parts = report_parts,

@@ -109,6 +109,8 @@ static Status open_networks(Trainer *t)
   network_bind(u->network, optimizer_trained(t->optimizer), optimizer_statistics(t->optimizer),
                optimizer_gradients(t->optimizer));
   TRY(open_feed(t, samples, t->data->crop_px, network_output_shape(u->network, 0), &u->feed));
+  image_feed_reserve(t, &u->feed.image);
+  inbox_reserve(t->inbox, image_feed_pixels(&u->feed.image));
   TRY(open_constants(t));
   return t->validates ? open_tester(t) : STATUS_OK;
 }
@@ -134,12 +136,16 @@ static void ask(const Trainer *t, const Augmentation *augmentation, LoaderOption
   /* labels are always there */
 }
 
-static void upload_batch(Trainer *t, Feed *feed, const LoadedBatch *batch, Network *network)
+static void send(const Trainer *t, Feed *feed, const LoadedBatch *batch, Inbox *inbox)
 {
-  const size_t pixels =
-      (size_t)feed->image.samples * (size_t)feed->image.size_px * (size_t)feed->image.size_px;
-  device_upload(t->device, feed->labels, batch->labels, pixels);
-  image_feed_run(t, &feed->image, batch, network_input_shape(network), network_input(network));
+  image_feed_send(t, &feed->image, batch, inbox);
+  trainer_send(t, inbox, feed->labels, batch->labels, image_feed_pixels(&feed->image));
+}
+
+static void put(Trainer *t, const LoadedBatch *batch)
+{
+  UnetTrainer *u = t->own;
+  send(t, &u->feed, batch, t->inbox);
 }
 
 static Status bucket_ready(void *context, size_t first)
@@ -147,11 +153,12 @@ static Status bucket_ready(void *context, size_t first)
   return gradients_ready(context, first);
 }
 
-static Status learn(Trainer *t, const LoadedBatch *batch)
+static Status learn(Trainer *t)
 {
   UnetTrainer *u = t->own;
   const Shape logits = network_output_shape(u->network, 0);
-  upload_batch(t, &u->feed, batch, u->network);
+  image_feed_normalize(t, &u->feed.image, network_input_shape(u->network),
+                       network_input(u->network));
   network_pack(u->network);
   network_forward(u->network);
   t->backend->segmentation_loss_sums(t->device, u->loss, u->class_weights, logits,
@@ -196,7 +203,9 @@ static Status test_batch(Trainer *t, Loader *loader, int64_t real_samples, uint8
   float batch_sums[SUMS_MOST];
   TRY(loader_next(loader, &batch));
   const Shape logits = network_output_shape(u->tester, 0);
-  upload_batch(t, &u->test_feed, &batch, u->tester);
+  send(t, &u->test_feed, &batch, NULL);
+  image_feed_normalize(t, &u->test_feed.image, network_input_shape(u->tester),
+                       network_input(u->tester));
   if (real_samples < TEST_IMAGES) hide_labels(t, real_samples);
   network_forward(u->tester);
   t->backend->segmentation_loss_sums(t->device, u->loss, u->class_weights, logits,
@@ -317,6 +326,7 @@ const TrainerKind trainer_unet = {.test_samples = TEST_IMAGES,
                                   .open = open_networks,
                                   .close = close_all,
                                   .ask = ask,
+                                  .put = put,
                                   .learn = learn,
                                   .loss = loss_of,
                                   .report_parts = report_parts,

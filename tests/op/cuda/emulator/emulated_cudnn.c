@@ -80,32 +80,37 @@ static void set(const void *values, Element element, int64_t index, double value
   }
 }
 
-/* Calls back with the elements of x, w and y of each product. */
-typedef void Visit(double *sums, ConvOperands operands, Element element, int64_t x, int64_t w,
-                   int64_t y);
-
-static void add_y(double *sums, ConvOperands o, Element element, int64_t x, int64_t w, int64_t y)
-{
-  sums[y] += get(o.x, element, x) * get(o.w, element, w);
-}
-
-static void add_x(double *sums, ConvOperands o, Element element, int64_t x, int64_t w, int64_t y)
-{
-  sums[x] += get(o.y, element, y) * get(o.w, element, w);
-}
-
-static void add_w(double *sums, ConvOperands o, Element element, int64_t x, int64_t w, int64_t y)
-{
-  sums[w] += get(o.x, element, x) * get(o.y, element, y);
-}
+/* The operands of one pass as numbers; the one that is computed begins as 0. */
+typedef struct Numbers {
+  double *x, *w, *y;
+} Numbers;
 
 static int64_t at(Shape s, int32_t n, int32_t h, int32_t w, int32_t c)
 {
   return (((int64_t)n * s.height + h) * s.width + w) * s.channels + c;
 }
 
-static void visit_pixel(const ConvGraph *g, ConvOperands operands, double *sums, Visit *visit,
-                        int32_t n, int32_t i, int32_t j)
+/* The products of one output channel of one tap: count input channels. */
+static void visit(ConvPass pass, int32_t count, double *x, double *w, double *y)
+{
+  double sum = 0;
+  switch (pass) {
+  case CONV_BACKWARD_DATA:
+    for (int32_t c = 0; c < count; ++c)
+      x[c] += *y * w[c];
+    break;
+  case CONV_BACKWARD_WEIGHT:
+    for (int32_t c = 0; c < count; ++c)
+      w[c] += *y * x[c];
+    break;
+  default:
+    for (int32_t c = 0; c < count; ++c)
+      sum += x[c] * w[c];
+    *y += sum;
+  }
+}
+
+static void visit_pixel(const ConvGraph *g, Numbers of, int32_t n, int32_t i, int32_t j)
 {
   const Shape w = conv_graph_weights(g);
   for (int32_t r = 0; r < g->kernel_height; ++r)
@@ -115,19 +120,29 @@ static void visit_pixel(const ConvGraph *g, ConvOperands operands, double *sums,
       if (row < 0 || row >= g->x.height || column < 0 || column >= g->x.width) continue;
       for (int32_t k = 0; k < g->y.channels; ++k) {
         const int32_t first = k / (g->y.channels / g->groups) * w.channels;
-        for (int32_t c = 0; c < w.channels; ++c)
-          visit(sums, operands, g->x.element, at(g->x, n, row, column, first + c),
-                at(w, k, r, s, c), at(g->y, n, i, j, k));
+        visit(g->pass, w.channels, of.x + at(g->x, n, row, column, first), of.w + at(w, k, r, s, 0),
+              of.y + at(g->y, n, i, j, k));
       }
     }
 }
 
-static void compute(const ConvGraph *g, ConvOperands operands, double *sums, Visit *visit)
+static void compute(const ConvGraph *g, Numbers of)
 {
   for (int32_t n = 0; n < g->y.images; ++n)
     for (int32_t i = 0; i < g->y.height; ++i)
       for (int32_t j = 0; j < g->y.width; ++j)
-        visit_pixel(g, operands, sums, visit, n, i, j);
+        visit_pixel(g, of, n, i, j);
+}
+
+static double *numbers_of(const ConvGraph *g, Shape shape, const void *values, bool computed)
+{
+  void *memory = NULL;
+  const int64_t count = shape_elements(shape);
+  require(memory_allocate((size_t)count, sizeof(double), "numbers", &memory) == STATUS_OK);
+  double *numbers = memory;
+  for (int64_t i = 0; !computed && i < count; ++i)
+    numbers[i] = get(values, g->x.element, i);
+  return numbers;
 }
 
 static double finished(const ConvGraph *g, ConvOperands operands, int64_t index, double sum)
@@ -146,21 +161,25 @@ static void run(const void *argument)
 {
   const Run *asked = argument;
   const ConvGraph *g = &asked->graph;
-  const ConvOperands operands = asked->operands;
-  memset(operands.workspace, 0xFF, WORKSPACE_BYTES);
-  Visit *const visits[] = {add_y, add_y, add_x, add_w};
-  const Shape shapes[] = {g->y, g->y, g->x, conv_graph_weights(g)};
-  const void *const results[] = {operands.y, operands.y, operands.x, operands.w};
-  const int64_t count = shape_elements(shapes[g->pass]);
-  void *memory = NULL;
-  require(memory_allocate((size_t)count, sizeof(double), "sums", &memory) == STATUS_OK);
-  double *sums = memory;
-  compute(g, operands, sums, visits[g->pass]);
-  for (int64_t i = 0; i < count; ++i)
-    set(results[g->pass], g->x.element, i,
-        g->pass == CONV_FORWARD_FUSED ? finished(g, operands, i, sums[i]) : sums[i]);
-  memset(operands.workspace, 0xFF, WORKSPACE_BYTES);
-  memory_free(memory);
+  const ConvOperands o = asked->operands;
+  const bool is_forward = g->pass != CONV_BACKWARD_DATA && g->pass != CONV_BACKWARD_WEIGHT;
+  memset(o.workspace, 0xFF, WORKSPACE_BYTES);
+  const Numbers of = {numbers_of(g, g->x, o.x, g->pass == CONV_BACKWARD_DATA),
+                      numbers_of(g, conv_graph_weights(g), o.w, g->pass == CONV_BACKWARD_WEIGHT),
+                      numbers_of(g, g->y, o.y, is_forward)};
+  compute(g, of);
+  const Shape shape = is_forward                      ? g->y
+                      : g->pass == CONV_BACKWARD_DATA ? g->x
+                                                      : conv_graph_weights(g);
+  const double *sums = is_forward ? of.y : g->pass == CONV_BACKWARD_DATA ? of.x : of.w;
+  const void *result = is_forward ? o.y : g->pass == CONV_BACKWARD_DATA ? o.x : o.w;
+  for (int64_t i = 0; i < shape_elements(shape); ++i)
+    set(result, g->x.element, i,
+        g->pass == CONV_FORWARD_FUSED ? finished(g, o, i, sums[i]) : sums[i]);
+  memset(o.workspace, 0xFF, WORKSPACE_BYTES);
+  memory_free(of.x);
+  memory_free(of.w);
+  memory_free(of.y);
 }
 
 void cudnn_context_run(Device *device, const ConvEngine *engine, ConvOperands operands)
