@@ -126,8 +126,9 @@ static inline void launched(Device *device, const char *kernel, dim3 grid, dim3 
 #else
 #define LAUNCH(device, kernel, grid, block, ...)                                                   \
   do {                                                                                             \
-    emulate_later(cuda_stream_of(device),                                                          \
-                  [=]() { emulate((grid), (block), [=]() { kernel(__VA_ARGS__); }); });            \
+    emulate_launch(                                                                                \
+        cuda_stream_of(device), (grid), (block), [](auto... arguments) { kernel(arguments...); },  \
+        __VA_ARGS__);                                                                              \
     launched((device), #kernel, (grid), (block));                                                  \
   } while (0)
 #endif

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "emulated_streams.hpp"
+
 #include <functional>
 
 /* Runs a kernel on the host: block after block, and in a block every thread as a fibre that gives
@@ -23,6 +25,14 @@ struct dim3 {
 extern dim3 threadIdx, blockIdx, blockDim, gridDim;
 
 void emulate(dim3 grid, dim3 block, const std::function<void()> &kernel);
+
+/* In the order of a stream; the arguments are those of now. */
+template <typename Kernel, typename... Arguments>
+void emulate_launch(CUstream_st *stream, dim3 grid, dim3 block, Kernel kernel,
+                    Arguments... arguments)
+{
+  emulate_later(stream, [=]() { emulate(grid, block, [&]() { kernel(arguments...); }); });
+}
 void __syncthreads(void);
 double __shfl_down_sync(unsigned mask, double value, unsigned distance);
 
