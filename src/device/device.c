@@ -207,7 +207,8 @@ void device_upload(Device *device, void *to, const void *from_host, size_t bytes
 void device_download(Device *device, void *to_host, const void *from, size_t bytes)
 {
   if (note_move(device, DEVICE_DOWNLOAD, bytes)) return;
-  device_fail(device, device->driver->download(device->handle, STREAM_COMPUTE, to_host, from, bytes));
+  device_fail(device,
+              device->driver->download(device->handle, STREAM_COMPUTE, to_host, from, bytes));
 }
 
 void device_copy(Device *device, void *to, const void *from, size_t bytes)

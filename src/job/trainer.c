@@ -7,7 +7,7 @@
 #include "compute.h"
 #include "model_weights.h"
 
-enum { BUCKET_BYTES = 25 << 20, STEPS_BEFORE_RECORDING = 2 };
+enum { BUCKET_BYTES = 25 << 20, STEPS_BEFORE_RECORDING = 1 };
 
 Status trainer_allocate(Device *device, size_t bytes, const char *what, void *pointer)
 {
@@ -316,7 +316,7 @@ static Status record_step(Trainer *t)
   return STATUS_OK;
 }
 
-/* Collective. The first steps are issued op by op: libraries load kernels when they first meet them,
+/* Collective. The first step is issued op by op: libraries load kernels when they first meet them,
  * which no recording allows. */
 static Status run_step(Trainer *t)
 {

@@ -197,8 +197,8 @@ static void a_norm_passes_over_its_tensors_twice_and_a_frozen_one_once(void **st
 static void the_optimiser_counts_its_blocks(void **state)
 {
   const Backend *ops = backend_of(device);
-  ops->sgd_step(device, (SgdStep){0}, 10, NULL, NULL, NULL, NULL);
-  ops->adamw_step(device, (AdamwStep){0}, 10, NULL, NULL, NULL, NULL, NULL);
+  ops->sgd_step(device, &(SgdStep){0}, 10, NULL, NULL, NULL, NULL);
+  ops->adamw_step(device, &(AdamwStep){0}, 10, NULL, NULL, NULL, NULL, NULL);
   const OpWork *work = noted(2);
   expect_bytes(&work[0], OP_OPTIMIZER, 120, 80);
   expect_bytes(&work[1], OP_OPTIMIZER, 160, 120);

@@ -154,7 +154,7 @@ void clip_scale_count(Device *device, int64_t count, const float *g, float norm_
                       float *scale, void *scratch);
 void loss_scale_step_count(Device *device, float norm_limit, float *norm, float *scale,
                            float *state);
-void sgd_step_count(Device *device, SgdStep step, int64_t count, const float *scale, const float *g,
-                    float *w, float *v);
-void adamw_step_count(Device *device, AdamwStep step, int64_t count, const float *scale,
+void sgd_step_count(Device *device, const SgdStep *step, int64_t count, const float *scale,
+                    const float *g, float *w, float *v);
+void adamw_step_count(Device *device, const AdamwStep *step, int64_t count, const float *scale,
                       const float *g, float *w, float *m, float *v);

@@ -20,13 +20,13 @@ void loss_scale_step_count(Device *device, float norm_limit, float *norm, float 
   note(device, moved(OP_OPTIMIZER, 0, 0));
 }
 
-void sgd_step_count(Device *device, SgdStep step, int64_t count, const float *scale, const float *g,
-                    float *w, float *v)
+void sgd_step_count(Device *device, const SgdStep *step, int64_t count, const float *scale,
+                    const float *g, float *w, float *v)
 {
   note(device, moved(OP_OPTIMIZER, floats(count, 3), floats(count, 2)));
 }
 
-void adamw_step_count(Device *device, AdamwStep step, int64_t count, const float *scale,
+void adamw_step_count(Device *device, const AdamwStep *step, int64_t count, const float *scale,
                       const float *g, float *w, float *m, float *v)
 {
   note(device, moved(OP_OPTIMIZER, floats(count, 4), floats(count, 3)));
