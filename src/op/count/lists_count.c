@@ -1,14 +1,22 @@
 #include "count_backend.h"
 #include "note.h"
 
-/* Lists are short, and mostly wait: a list is worked on by one block, whose threads go through it in
- * steps. What a step takes, in cycles, is estimated from the kernel's source: an arithmetic one, one
- * that waits for the second-level cache, one whose loads lie apart. Instructions: of the overlap of
- * two boxes, with an anchor's box made from its place. */
-static const double arithmetic_cycles = 100;
+/* Lists are short, and mostly wait: a list is sorted and suppressed by one block, whose threads go
+ * through it in steps. What a step takes, in cycles, is estimated from the kernel's source: an
+ * arithmetic one (whether two boxes meet), one that waits for the second-level cache, one whose loads
+ * lie apart; a sort of up to 2048 in a block; a digit of a selection, whose bins a block adds up.
+ * Instructions: of the overlap of two boxes, with an anchor's box made from its place; of the question
+ * whether they meet; of a rank. About an object lie some thousands of anchors. */
+static const double arithmetic_cycles = 50;
 static const double load_cycles = 300;
 static const double scattered_cycles = 450;
+static const double sort_cycles = 20000;
+static const double digit_cycles = 2500;
 static const double overlap_instructions = 40;
+static const double meeting_instructions = 14;
+static const double rank_instructions = 60;
+static const double anchors_about_object = 4000;
+enum { DIGITS = 7 }; /* launches of a selection; the first three look at all items as a rule */
 enum { LIST_THREADS = 512, TILE = 64, BOX_FLOATS = 4, MATCH_THREADS = 256 };
 
 static double steps(double items, double threads)
@@ -26,7 +34,7 @@ static double map_anchors(const Rpn *rpn, int32_t map)
   return (double)rpn->maps[map].height * rpn->maps[map].width * rpn->anchor_count;
 }
 
-/* Ranked by counting who goes before whom, then suppressed tile by tile, then taken. */
+/* Sorted, then suppressed tile by tile, then taken. */
 static void note_suppression(const Device *device, double lists, double longest, int32_t kernels)
 {
   const double tiles = steps(longest, TILE);
@@ -34,12 +42,22 @@ static void note_suppression(const Device *device, double lists, double longest,
   OpWork work = moved(OP_LISTS, lists * longest * (2 + BOX_FLOATS) * sizeof(float),
                       lists * longest * (2 + BOX_FLOATS) * sizeof(float));
   work.launches = kernels;
-  work.instructions = lists * longest * longest * 6;
-  work.wait_cycles = longest * 8 + tiles * (TILE * 30 + behind * TILE * arithmetic_cycles);
+  work.wait_cycles = sort_cycles + tiles * (TILE * 20 + behind * TILE * arithmetic_cycles);
   note(device, work);
 }
 
-/* Keys of every map, the highest by digits and then in order, sorted, decoded, suppressed. */
+/* The first of lists of items, some passes over all of them by all blocks together. */
+static OpWork selection(double items, double item_bytes, int32_t more_launches)
+{
+  const double passes = 4;
+  OpWork work = moved(OP_LISTS, passes * items * item_bytes, 0);
+  work.launches = DIGITS + more_launches;
+  work.instructions = passes * items * rank_instructions;
+  work.wait_cycles = DIGITS * digit_cycles;
+  return work;
+}
+
+/* Keys of every map, the highest by digits, sorted, decoded, suppressed. */
 void rpn_proposals_count(Device *device, const Rpn *rpn, const RpnMaps *maps, ProposalLimits limits,
                          const float *image_sizes, float *boxes, float *scores, int32_t *counts,
                          void *scratch)
@@ -54,33 +72,30 @@ void rpn_proposals_count(Device *device, const Rpn *rpn, const RpnMaps *maps, Pr
                        rpn->images * anchors * sizeof(float)));
   }
   longest = most < limits.pre_count ? most : limits.pre_count;
-  const double select_cycles = steps(most, LIST_THREADS) * (3 * load_cycles + 2 * scattered_cycles);
-  OpWork select = moved(OP_LISTS, 5 * anchors_of(rpn) * sizeof(float), 0);
-  select.wait_cycles = select_cycles;
-  note(device, select);
+  note(device, selection(anchors_of(rpn), sizeof(uint32_t), 1));
   note_suppression(device, (double)rpn->images * rpn->map_count, longest, rpn->map_count + 6);
 }
 
-/* A block for each object, then a thread for each anchor. */
+/* A block for each object and the anchors about it, then a thread for each anchor. */
 void rpn_match_count(Device *device, const Rpn *rpn, RpnMatching matching, const Truth *truth,
                      int32_t *matches, void *scratch)
 {
   const double pairs = anchors_of(rpn) * truth->capacity;
   OpWork work = moved(OP_LISTS, 0, anchors_of(rpn) * sizeof(int32_t));
   work.launches = 2;
-  work.instructions = 2 * pairs * overlap_instructions;
-  work.wait_cycles = steps((double)rpn_anchor_count(rpn), MATCH_THREADS) * arithmetic_cycles +
+  work.instructions = pairs * meeting_instructions +
+                      rpn->images * truth->capacity * anchors_about_object * overlap_instructions;
+  work.wait_cycles = steps(anchors_about_object, MATCH_THREADS) * load_cycles +
                      truth->capacity * arithmetic_cycles;
   note(device, work);
 }
 
-/* Two digits for the objects, four for the background, one pass that takes. */
+/* Lists of those with objects and of the background, then a pass that takes. */
 void rpn_sample_count(Device *device, const Rpn *rpn, RpnSampling sampling, SampleKeys keys,
                       const int32_t *matches, uint8_t *sampled, void *scratch)
 {
-  const double passes = 7;
-  OpWork work = moved(OP_LISTS, passes * anchors_of(rpn) * sizeof(int32_t), anchors_of(rpn));
-  work.wait_cycles = passes * steps((double)rpn_anchor_count(rpn), LIST_THREADS) * load_cycles;
+  OpWork work = selection(2 * anchors_of(rpn), sizeof(int32_t), 1);
+  work.written_bytes = anchors_of(rpn);
   note(device, work);
 }
 
@@ -113,10 +128,10 @@ void roi_sample_count(Device *device, RoiSampling sampling, SampleKeys keys,
 {
   const double candidates = proposal_capacity + truth->capacity;
   OpWork work = moved(OP_LISTS, truth->images * candidates * BOX_FLOATS * sizeof(float), 0);
-  work.launches = 4;
-  work.instructions = truth->images * candidates * truth->capacity * overlap_instructions;
-  work.wait_cycles =
-      truth->capacity * arithmetic_cycles + 7 * steps(candidates, LIST_THREADS) * load_cycles;
+  work.launches = DIGITS + 3;
+  work.instructions = truth->images * candidates * truth->capacity * meeting_instructions;
+  work.wait_cycles = truth->capacity * arithmetic_cycles + DIGITS * digit_cycles +
+                     steps(candidates, LIST_THREADS) * load_cycles;
   note(device, work);
 }
 

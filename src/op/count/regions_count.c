@@ -2,12 +2,14 @@
 #include "note.h"
 
 /* Instructions of a thread, counted in the kernel's source: for each of four taps of a sample a
- * load's share of eight, a conversion and a product; for each region that a pixel asks whether it
- * reaches it; for the shares of a bin in a pixel. */
+ * load's share of eight, a conversion and a product; for each region that a tile of a map asks
+ * whether it reaches it; for each region the tables of the tiles that it reaches, about 26 by a block
+ * of 256 threads; for a bin in a pixel. */
 static const double instructions_per_tap = 3.5;
-static const double instructions_per_question = 12;
-static const double instructions_per_share = 60;
-enum { VECTOR = 8, TAPS = 4 };
+static const double instructions_per_question = 20;
+static const double instructions_per_region = 26 * 256 * 150.0;
+static const double instructions_per_share = 15;
+enum { VECTOR = 8, TAPS = 4, TILE_PIXELS = 32 };
 
 static double all_maps(const RoiAlign *align, double (*measure)(Shape shape))
 {
@@ -20,6 +22,11 @@ static double all_maps(const RoiAlign *align, double (*measure)(Shape shape))
 static double elements_of(Shape shape)
 {
   return (double)shape_elements(shape);
+}
+
+static double pixels_of(Shape shape)
+{
+  return (double)shape_pixels(shape);
 }
 
 static double taps(const RoiAlign *align, Shape y)
@@ -43,17 +50,18 @@ void roi_align_forward_count(Device *device, const RoiAlign *align, const void *
   note(device, work);
 }
 
-/* Every pixel of every map asks every region. */
+/* Every tile of a map asks all regions of its image. */
 void roi_align_backward_count(Device *device, const RoiAlign *align, const Regions *regions,
                               Shape y_shape, const void *dy, void *const *dmaps, Write write,
                               void *scratch)
 {
   const double maps = all_maps(align, bytes_of);
-  const double threads = all_maps(align, elements_of) / VECTOR;
+  const double tiles = all_maps(align, pixels_of) / TILE_PIXELS;
   OpWork work = moved(OP_REGIONS, bytes_of(y_shape) + added_bytes(write, maps), maps);
   work.launches = 1 + align->map_count;
   work.instructions =
-      threads * y_shape.images * instructions_per_question +
+      tiles * y_shape.images / align->maps[0].images * instructions_per_question +
+      y_shape.images * instructions_per_region +
       taps(align, y_shape) / VECTOR * (instructions_per_share + VECTOR * instructions_per_tap);
   note(device, work);
 }
