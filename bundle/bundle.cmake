@@ -5,7 +5,7 @@
 #   lib/       libraries; lib/quadrat/ the CUDA plug-in
 #   openmpi/   Open MPI with its plug-ins, as if it were installed there; may be taken out
 #   share/     data of PROJ and GDAL, licences
-#   jobs/, slurm/, README.md
+#   jobs/, slurm/, README.md, MANUAL.md, LICENSE
 cmake_minimum_required(VERSION 3.22)
 
 # The C library is the system's, and so is what belongs to drivers: of GPUs, and of InfiniBand, whose library and providers
@@ -213,7 +213,8 @@ OMPI_MCA_ess_singleton_isolated=1
 # Job files, scripts, words.
 file(GLOB words ${SOURCE}/jobs/*.ini)
 file(COPY ${words} ${SOURCE}/jobs/first_run.sh DESTINATION ${root}/jobs)
-file(COPY ${SOURCE}/slurm ${SOURCE}/README.md ${SOURCE}/LICENSE DESTINATION ${root})
+file(COPY ${SOURCE}/slurm ${SOURCE}/bundle/README.md ${SOURCE}/LICENSE DESTINATION ${root})
+file(COPY_FILE ${SOURCE}/README.md ${root}/MANUAL.md)
 
 # Licences: those of the packages that the copied files are of.
 find_program(dpkg_query dpkg-query)

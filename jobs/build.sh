@@ -7,7 +7,7 @@
 #   --tests        builds the tests as well, and installs what they need
 #   --clang        installs clang as well (for the fuzzers, and for clang-format)
 #   --folder=…     where to build
-#   --target=…     builds only this
+#   --target=…     builds only this, such as quadrat, or bundle, the archive for machines where nothing can be installed
 #   --packages     installs, and builds nothing
 #   -D…            goes to CMake. Without -DQUADRAT_CUDA the CUDA plug-in is built if this machine has a GPU and a toolkit.
 set -euo pipefail
@@ -16,6 +16,7 @@ cd "$(dirname "$0")/.."
 build_packages=(gcc libc6-dev cmake ninja-build pkg-config openmpi-bin libopenmpi-dev libgdal-dev libhdf5-dev
   libjansson-dev libinih-dev zlib1g-dev libdnnl-dev)
 test_packages=(libcmocka-dev g++ python3 gdal-bin)
+bundle_packages=(patchelf binutils xz-utils)
 clang_packages=(clang clang-format libclang-rt-dev libomp-dev)
 
 packages=("${build_packages[@]}")
@@ -29,6 +30,7 @@ for argument in "$@"; do
     --tests) tests=ON; packages+=("${test_packages[@]}") ;;
     --clang) packages+=("${clang_packages[@]}") ;;
     --folder=*) folder=${argument#*=} ;;
+    --target=bundle) target+=(--target bundle); packages+=("${bundle_packages[@]}") ;;
     --target=*) target+=(--target "${argument#*=}") ;;
     --packages) only_packages=yes ;;
     -D*) definitions+=("$argument") ;;

@@ -7,6 +7,11 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+<<<<<<< HEAD
+=======
+#include "cuda_libraries.h"
+#include "device_counter.h"
+>>>>>>> 6cf387d (bundle: cuDNN and NCCL are found where the site has them; a test in a root with the C library alone; the README tells of it)
 #include "device_cpu.h"
 #include "device_private.h"
 
@@ -17,6 +22,24 @@ static struct {
   const DeviceDriver *driver;
   char why[DEVICE_SENTENCE_BYTES];
 } plugin = {.once = PTHREAD_ONCE_INIT};
+
+/* As it was built, else with what the site has. */
+static void *open_plugin(const char *path)
+{
+  cuda_libraries_open_named();
+  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (library == NULL) {
+    cuda_libraries_open_usual();
+    library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  }
+  const char *reason = library == NULL ? dlerror() : "";
+  if (library == NULL)
+    (void)snprintf(plugin.why, sizeof plugin.why,
+                   "the CUDA plug-in cannot be loaded: %s (QUADRAT_CUDA_LIBRARIES may name the "
+                   "folders of cuDNN and NCCL)",
+                   reason == NULL ? "no reason given" : reason);
+  return library;
+}
 
 /* Beside the program, then where "cmake --install" puts it. */
 static void *open_library(void)
@@ -29,12 +52,7 @@ static void *open_library(void)
   char *slash = strrchr(program, '/');
   for (size_t i = 0; slash != NULL && i < sizeof places / sizeof *places; ++i) {
     (void)snprintf(slash, 64, "%s", places[i]);
-    if (access(program, R_OK) != 0) continue;
-    void *library = dlopen(program, RTLD_NOW | RTLD_LOCAL);
-    if (library != NULL) return library;
-    const char *reason = dlerror();
-    (void)snprintf(plugin.why, sizeof plugin.why, "the CUDA plug-in cannot be loaded: %s", reason);
-    return NULL;
+    if (access(program, R_OK) == 0) return open_plugin(program);
   }
   (void)snprintf(plugin.why, sizeof plugin.why,
                  "there is no CUDA plug-in (quadrat_cuda.so) beside the program");
