@@ -7,11 +7,7 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-<<<<<<< HEAD
-=======
 #include "cuda_libraries.h"
-#include "device_counter.h"
->>>>>>> 6cf387d (bundle: cuDNN and NCCL are found where the site has them; a test in a root with the C library alone; the README tells of it)
 #include "device_cpu.h"
 #include "device_private.h"
 
