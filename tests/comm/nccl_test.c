@@ -3,6 +3,7 @@
 
 #include "comm/gradients.h"
 #include "device/device.h"
+#include "device/recording.h"
 #include "support/ranks.h"
 
 /* The plug-in's own use of NCCL and the watchdog over it, on the emulated GPU with an NCCL over shared
@@ -37,7 +38,7 @@ static float gradient_sum(size_t i)
 /* A block of gradients in device memory, and its copy on the host. */
 typedef struct Trial {
   Device *device;
-  float *block, *other, *host;
+  float *block, *other, *host, *few;
   Gradients *gradients;
 } Trial;
 
@@ -50,13 +51,15 @@ static void set_fault(const char *format, int of_rank)
 
 static Trial open_trial(const char *fault, int of_rank)
 {
-  Trial t = {NULL, NULL, NULL, NULL, NULL};
-  void *memory[3];
+  Trial t = {NULL, NULL, NULL, NULL, NULL, NULL};
+  void *memory[4];
   const size_t bytes = COUNT * sizeof(float);
   CHECK_OK(device_open(0, &t.device));
   CHECK_OK(device_allocate(t.device, bytes, "gradients", &memory[0]));
   CHECK_OK(device_allocate(t.device, bytes, "a copy", &memory[1]));
   CHECK_OK(device_allocate_host(t.device, bytes, "a copy", &memory[2]));
+  CHECK_OK(device_allocate(t.device, sizeof(float), "a number", &memory[3]));
+  t.few = memory[3];
   t.block = memory[0];
   t.other = memory[1];
   t.host = memory[2];
@@ -71,6 +74,7 @@ static void close_trial(Trial t)
   gradients_close(t.gradients);
   device_release(t.device, t.block);
   device_release(t.device, t.other);
+  device_release(t.device, t.few);
   device_release_host(t.device, t.host);
   device_close(t.device);
   CHECK_OK(comm_barrier(ranks_world)); /* nobody's fault reaches into the next test */
@@ -232,6 +236,68 @@ static void a_host_that_runs_ahead_or_rests_is_no_hang(void **state)
   close_trial(t);
 }
 
+/* A step's sums, as they are recorded: the gradients come from other, which the host fills. */
+static Status issue_sums(void *trial)
+{
+  const Trial *t = trial;
+  device_copy(t->device, t->block, t->other, COUNT * sizeof(float));
+  gradients_begin_step(t->gradients, 0);
+  TRY(gradients_sum(t->gradients, "the sum of a few", t->few, 1));
+  TRY(gradients_ready(t->gradients, COUNT / 2));
+  TRY(gradients_finish(t->gradients));
+  device_copy(t->device, t->other, t->block, COUNT * sizeof(float));
+  return STATUS_OK;
+}
+
+static Status play(const Trial *t, Recording *recording, int64_t step)
+{
+  for (size_t i = 0; i < COUNT; ++i)
+    t->host[i] = gradient(rank(), i + (size_t)step);
+  device_upload(t->device, t->other, t->host, COUNT * sizeof(float));
+  gradients_begin_step(t->gradients, step);
+  gradients_replayed(t->gradients);
+  recording_play(recording);
+  device_download(t->device, t->host, t->other, COUNT * sizeof(float));
+  return device_synchronize(t->device);
+}
+
+/* In the recording are sums 5 to 8 of the first play, 9 to 12 of the second, 13 to 16 of the third. */
+static void run_recorded(const char *fault, Status expected, const char *const *words)
+{
+  Recording *recording;
+  Trial t = open_trial(fault, last());
+  device_clear(t.device, t.few, sizeof(float));
+  device_clear(t.device, t.other, COUNT * sizeof(float));
+  assert_true(gradients_can_be_recorded(t.gradients));
+  CHECK_OK(issue_sums(&t));
+  CHECK_OK(recording_make(t.device, issue_sums, &t, &recording));
+  Status status = STATUS_OK;
+  for (int64_t step = 1; step < 4 && status == STATUS_OK; ++step) {
+    status = play(&t, recording, step);
+    for (size_t i = 0; i < COUNT && status == STATUS_OK; ++i)
+      if (t.host[i] != gradient_sum(i + (size_t)step))
+        fail_msg("step %d, element %zu is %a", (int)step, i, (double)t.host[i]);
+  }
+  assert_int_equal(status, expected);
+  if (expected != STATUS_OK) expect_words(words);
+  recording_close(recording);
+  close_trial(t);
+}
+
+static void sums_in_a_recording_are_right_each_time_that_it_is_played(void **state)
+{
+  run_recorded("", STATUS_OK, NULL);
+  run_recorded("slow", STATUS_OK, NULL);
+}
+
+static void a_sum_that_hangs_in_a_recording_is_named(void **state)
+{
+  static const char *const words[] = {"step 4, the sum of gradients, bucket 1 (sum 14 of this "
+                                      "run): NCCL has not ended it after 1 s",
+                                      NULL};
+  if (last() > 0) run_recorded("hang:14@%d", STATUS_COMM, words);
+}
+
 static void a_deadline_that_is_no_number_of_seconds_is_refused(void **state)
 {
   static const char *const bad[] = {"soon", "0", "-1", "100000", "5s", "nan"};
@@ -259,6 +325,8 @@ int main(int argc, char **argv)
       cmocka_unit_test(a_failure_in_the_background_is_named_where_it_is_found),
       cmocka_unit_test(a_rank_that_does_not_come_is_named_by_the_others),
       cmocka_unit_test(a_host_that_runs_ahead_or_rests_is_no_hang),
+      cmocka_unit_test(sums_in_a_recording_are_right_each_time_that_it_is_played),
+      cmocka_unit_test(a_sum_that_hangs_in_a_recording_is_named),
       cmocka_unit_test(a_deadline_that_is_no_number_of_seconds_is_refused),
   };
   (void)setenv("QUADRAT_NCCL_TIMEOUT_S", "1", 1);
