@@ -63,22 +63,30 @@ static ProposalItems proposal_items(const Rpn *rpn, ProposalLimits limits, const
   return items;
 }
 
-/* Writes what is taken, in any order. */
-__global__ void proposal_take_kernel(const __grid_constant__ Rpn rpn, ProposalLimits limits,
-                                     const __grid_constant__ ProposalItems items,
-                                     Selection selection, BoxLists lists)
+/* Writes what is taken, in any order; a block asks for room for all that its threads have. */
+__global__ void __launch_bounds__(SELECT_THREADS)
+    proposal_take_kernel(const __grid_constant__ Rpn rpn, ProposalLimits limits,
+                         const __grid_constant__ ProposalItems items, Selection selection,
+                         BoxLists lists)
 {
+  __shared__ int32_t place;
   const int32_t list = (int32_t)blockIdx.x;
   const int32_t map = list % rpn.map_count;
   const int64_t of_image = proposal_map_first(&rpn, limits, rpn.map_count);
   const int64_t first = list / rpn.map_count * of_image + proposal_map_first(&rpn, limits, map);
   const ProposalList own = select_list(items, list);
   if (blockIdx.y == 0 && threadIdx.x == 0) lists.first[list] = first;
-  for (int64_t i = (int64_t)blockIdx.y * SELECT_THREADS + threadIdx.x; i < own.count;
-       i += (int64_t)gridDim.y * SELECT_THREADS) {
-    const uint64_t rank = own.rank(i);
-    if (rank == 0 || !select_takes(selection, list, rank)) continue;
-    lists.ranked[first + atomicAdd(&lists.count[list], 1)] = ranked_of(rank);
+  for (int64_t begin = (int64_t)blockIdx.y * SELECT_THREADS; begin < own.count;
+       begin += (int64_t)gridDim.y * SELECT_THREADS) {
+    const int64_t i = begin + threadIdx.x;
+    const uint64_t rank = i < own.count ? own.rank(i) : 0;
+    const bool taken = rank != 0 && select_takes(selection, list, rank);
+    int32_t count;
+    const int32_t before = block_sum_before<SELECT_THREADS>(taken ? 1 : 0, &count);
+    if (count == 0) continue; /* for all threads */
+    if (threadIdx.x == 0) place = atomicAdd(&lists.count[list], count);
+    __syncthreads();
+    if (taken) lists.ranked[first + place + before] = ranked_of(rank);
   }
 }
 

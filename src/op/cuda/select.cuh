@@ -163,7 +163,10 @@ __global__ void __launch_bounds__(SELECT_THREADS)
   __syncthreads();
   for (int32_t i = (int32_t)threadIdx.x; i < SELECT_BINS; i += SELECT_THREADS)
     if (bins[i] > 0) atomicAdd(&select_bins(selection, digit, list)[i], bins[i]);
-  if (digit == 0 && found > 0) atomicAdd(&selection.totals[list], found);
+  if (digit > 0) return;
+  int32_t all;
+  (void)block_sum_before<SELECT_THREADS>(found, &all);
+  if (threadIdx.x == 0 && all > 0) atomicAdd(&selection.totals[list], all);
 }
 
 /* Searches in lists of up to longest items. */
