@@ -26,19 +26,11 @@ CudaDevice *cuda_device_of(const Device *device)
   return (CudaDevice *)device_driver(device);
 }
 
-static bool is_captured(cudaStream_t stream)
-{
-  enum cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
-  return cudaStreamIsCapturing(stream, &status) == cudaSuccess &&
-         status != cudaStreamCaptureStatusNone;
-}
-
 cudaError_t cuda_outcome(const Device *device)
 {
   const CudaDevice *cuda = cuda_device_of(device);
   const cudaError_t code = cudaGetLastError();
-  if (code != cudaSuccess || !cuda->checks || is_captured(cuda->stream)) return code;
-  return cudaStreamSynchronize(cuda->stream);
+  return code == cudaSuccess && cuda->checks ? cudaStreamSynchronize(cuda->stream) : code;
 }
 
 cudaStream_t cuda_stream_of(const Device *device)

@@ -29,8 +29,8 @@ typedef struct CudaDevice {
 
 /* STATUS_OK, STATUS_NO_MEMORY, or STATUS_DEVICE with CUDA's name and words for the code. */
 Status cuda_status(cudaError_t code, const char *what);
-/* Behind each piece of work that was issued: whether it was refused and, where the device checks and
- * the stream is not being captured, whether it ran to its end. */
+/* Behind each piece of work that was issued: whether it was refused and, where the device checks,
+ * whether it ran to its end. */
 cudaError_t cuda_outcome(const Device *device);
 CudaDevice *cuda_device_of(const Device *device);
 /* The compute stream; makes its GPU the calling thread's current one. */

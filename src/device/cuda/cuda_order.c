@@ -49,6 +49,8 @@ Status record_begin_cuda(void *handle)
 {
   const CudaDevice *device = handle;
   TRY(cuda_choose(device));
+  if (device->checks)
+    return status_set(STATUS_UNSUPPORTED, "QUADRAT_CUDA_CHECK=1 waits for every kernel");
   return cuda_status(cudaStreamBeginCapture(device->stream, cudaStreamCaptureModeThreadLocal),
                      "begin a graph");
 }

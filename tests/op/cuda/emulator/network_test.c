@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "device/recording.h"
 #include "nn/network.h"
 #include "support/backends.h"
 
@@ -81,11 +82,35 @@ static void a_gpu_that_is_checked_says_what_went_wrong(void **state)
   CHECK_OK(run_broken(3, "1"));
 }
 
+static Status issue_nothing(void *context)
+{
+  return STATUS_OK;
+}
+
+static void a_gpu_that_is_checked_records_nothing(void **state)
+{
+  for (int checks = 0; checks < 2; ++checks) {
+    Device *device;
+    Recording *recording;
+    assert_int_equal(setenv("QUADRAT_CUDA_CHECK", checks ? "1" : "0", 1), 0);
+    CHECK_OK(device_open(0, &device));
+    if (checks)
+      CHECK_FAILS(STATUS_UNSUPPORTED, "QUADRAT_CUDA_CHECK=1 waits for every kernel",
+                  recording_make(device, issue_nothing, NULL, &recording));
+    else
+      CHECK_OK(recording_make(device, issue_nothing, NULL, &recording));
+    recording_close(recording);
+    device_close(device);
+  }
+  assert_int_equal(unsetenv("QUADRAT_CUDA_CHECK"), 0);
+}
+
 int main(void)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_concatenation_that_padding_would_part_is_refused),
       cmocka_unit_test(a_gpu_that_is_checked_says_what_went_wrong),
+      cmocka_unit_test(a_gpu_that_is_checked_records_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
