@@ -18,5 +18,6 @@ void cuda_libraries_open_named(void);
  *   3. Python's wheels (nvidia/cudnn/lib, nvidia/nccl/lib) in VIRTUAL_ENV, CONDA_PREFIX, the user's
  *      and the system's packages */
 void cuda_libraries_open_usual(void);
-/* One of them: whether it was found and is open. */
+/* One of them: whether it was found and is open. The plug-in, which opens NCCL when it is wanted, has
+ * this, too. */
 bool cuda_libraries_open_one(const char *name);

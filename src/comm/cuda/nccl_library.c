@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cuda_libraries.h"
+
 /* One per process, like the library that it is; looked for once. */
 static struct {
   pthread_once_t once;
@@ -23,7 +25,10 @@ static void take(void *library, const char *name, void *function)
 
 static void load(void)
 {
-  void *library = dlopen("libnccl.so.2", RTLD_NOW | RTLD_LOCAL);
+  static const char name[] = "libnccl.so.2";
+  void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+  if (library == NULL && cuda_libraries_open_one(name))
+    library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
   if (library == NULL) {
     const char *reason = dlerror();
     (void)snprintf(nccl.why, sizeof nccl.why, "NCCL cannot be loaded: %s", reason);
