@@ -22,7 +22,7 @@ Status batch_norm2d_open_count(Device *device, const BatchNorm2dPlan *plan,
   *kernel = memory;
   **kernel = (BatchNorm2dKernel){notes_of(device), *plan};
   const size_t vector_bytes = (size_t)plan->x.channels * sizeof(float);
-  *bytes = (OpBytes){.saved = 4 * vector_bytes, .scratch = 4 * vector_bytes};
+  *bytes = (OpBytes){.saved = 4 * vector_bytes, .scratch = 2 * vector_bytes};
   return STATUS_OK;
 }
 
@@ -87,7 +87,7 @@ void batch_norm2d_backward_from_sums_count(BatchNorm2dKernel *kernel,
   OpWork work = moved(OP_NORM, gradient_reads(kernel) + added_bytes(write_dadd, add_bytes),
                       x_bytes + add_bytes);
   work.fused_bytes = kernel->plan.norm.relu ? x_bytes : 0; /* y, dy, dz, but y once less or twice */
-  small(kernel);
+  if (sums != NULL) small(kernel);
   note_in(kernel->notes, work);
 }
 

@@ -43,7 +43,7 @@ void mask_select_count(Device *device, const MaskHead *head, const void *logits,
        moved(OP_MASKS, mask_pixels(head) * SECTOR_BYTES, mask_pixels(head) * sizeof(float)));
 }
 
-/* As many pixels as there is room for; one thread adds up the windows' sizes. */
+/* As many pixels as there is room for; one block adds up the windows' sizes. */
 void mask_paste_count(Device *device, const Regions *regions, const float *masks, int32_t mask_px,
                       const float *image_sizes, float threshold, PastedMasks *pasted)
 {
@@ -51,6 +51,6 @@ void mask_paste_count(Device *device, const Regions *regions, const float *masks
   OpWork work =
       moved(OP_MASKS, rows * mask_px * mask_px * sizeof(float), (double)pasted->pixels_most);
   work.launches = 3;
-  work.wait_cycles = rows * cycles_per_load;
+  work.wait_cycles = (1 + rows / 256) * 2 * cycles_per_load;
   note(device, work);
 }

@@ -5,7 +5,7 @@
 
 /* Both passes are: sums by slice (partial), one small kernel that adds the slices and makes the
  * factors of each channel, and one pass over the tensors that uses them. saved: mean, rstd, scale and
- * bias of the channels in memory. scratch: partial, then the factors, then two sums per channel.
+ * bias of the channels in memory. scratch: partial, then the factors.
  *
  * Memory is what it costs, so backward reads nothing that it can do without: where relu follows the
  * norm itself, whether it let a value through is told from x again; a frozen norm's gradient has no
@@ -21,7 +21,7 @@ typedef struct Factors {
   float *mean_dz_xhat; /* sum dz xhat / count */
 } Factors;
 
-enum { FACTORS = 2, OWN_SUMS = 2, SAVED = 4 };
+enum { FACTORS = 2, SAVED = 4 };
 
 static Factors factors_in(const BatchNorm2dKernel *kernel, void *scratch)
 {
@@ -31,12 +31,6 @@ static Factors factors_in(const BatchNorm2dKernel *kernel, void *scratch)
   factors.mean_dz = first;
   factors.mean_dz_xhat = first + x.channels;
   return factors;
-}
-
-/* This rank's sums, where no other rank's are wanted. */
-static float *sums_in(const BatchNorm2dKernel *kernel, void *scratch)
-{
-  return factors_in(kernel, scratch).mean_dz + FACTORS * (size_t)kernel->plan.x.channels;
 }
 
 Status batch_norm2d_open_cuda(Device *device, const BatchNorm2dPlan *plan,
@@ -56,8 +50,7 @@ Status batch_norm2d_open_cuda(Device *device, const BatchNorm2dPlan *plan,
   const size_t vector_bytes = (size_t)plan->x.channels * sizeof(float);
   memset(bytes, 0, sizeof *bytes);
   bytes->saved = SAVED * vector_bytes;
-  bytes->scratch =
-      cuda_aligned(columns_partial_bytes(plan->x)) + (FACTORS + OWN_SUMS) * vector_bytes;
+  bytes->scratch = cuda_aligned(columns_partial_bytes(plan->x)) + FACTORS * vector_bytes;
   return STATUS_OK;
 }
 
@@ -285,17 +278,32 @@ __global__ void gradient_sums_kernel(Columns cut, const float *saved, const T *x
   columns_reduce(cut, mine, partial);
 }
 
-/* Adds this rank's sums to the gradients of weight and bias, and writes them to sums. */
+/* sums: of dz, then of dz xhat, over count pixels of all ranks; 0 in padded channels. */
+__device__ inline void write_factors(Factors factors, int32_t channel, float dz_sum,
+                                     float dz_xhat_sum, int64_t count)
+{
+  factors.mean_dz[channel] = (float)((double)dz_sum / (double)count);
+  factors.mean_dz_xhat[channel] = (float)((double)dz_xhat_sum / (double)count);
+}
+
+/* Adds this rank's sums to the gradients of weight and bias, and writes them to sums; or, where no
+ * other rank's are wanted and sums is NULL, makes the factors. */
 __global__ void gradient_totals_kernel(Columns cut, int32_t channels, const float *partial,
-                                       float *dweight, float *dbias, float *sums)
+                                       float *dweight, float *dbias, float *sums, Factors factors)
 {
   const Totals totals = columns_totals(cut, partial);
-  if (!totals_owner(channels)) return;
+  if (!totals_owner(cut.channels)) return;
   const int32_t channel = totals_channel();
-  dbias[channel] += (float)totals.first;
-  dweight[channel] += (float)totals.second;
-  sums[channel] = (float)totals.first;
-  sums[channels + channel] = (float)totals.second;
+  const bool real = channel < channels;
+  const float first = real ? (float)totals.first : 0.0F;
+  const float second = real ? (float)totals.second : 0.0F;
+  if (sums == NULL) write_factors(factors, channel, first, second, cut.pixels);
+  if (!real) return;
+  dbias[channel] += first;
+  dweight[channel] += second;
+  if (sums == NULL) return;
+  sums[channel] = first;
+  sums[channels + channel] = second;
 }
 
 __global__ void gradient_factors_kernel(int32_t channels_in_memory, int32_t channels,
@@ -304,9 +312,8 @@ __global__ void gradient_factors_kernel(int32_t channels_in_memory, int32_t chan
   const int32_t channel = (int32_t)thread_index();
   if (channel >= channels_in_memory) return;
   const bool real = channel < channels;
-  factors.mean_dz[channel] = real ? (float)((double)sums[channel] / (double)count) : 0.0F;
-  factors.mean_dz_xhat[channel] =
-      real ? (float)((double)sums[channels + channel] / (double)count) : 0.0F;
+  write_factors(factors, channel, real ? sums[channel] : 0.0F,
+                real ? sums[channels + channel] : 0.0F, count);
 }
 
 /* dadd is NULL without a residual. */
@@ -373,19 +380,52 @@ __global__ void frozen_gradient_kernel(Columns cut, const float *saved, const T 
     }                                                                                              \
   } while (0)
 
-void batch_norm2d_backward_sums_cuda(BatchNorm2dKernel *kernel, const void *x, const void *y,
-                                     const void *dy, const void *saved, float *dweight,
-                                     float *dbias, float *sums, void *scratch)
+/* sums NULL: the factors are made at once. */
+static void issue_gradient_sums(BatchNorm2dKernel *kernel, const void *x, const void *y,
+                                const void *dy, const void *saved, float *dweight, float *dbias,
+                                float *sums, void *scratch)
 {
   const BatchNorm2d norm = kernel->plan.norm;
-  const Columns cut = columns_for_sums(kernel->plan.x);
-  BY_ELEMENT(kernel->plan.x.element, T,
+  const Shape shape = kernel->plan.x;
+  const Columns cut = columns_for_sums(shape);
+  BY_ELEMENT(shape.element, T,
              BY_RELU(relu_of(norm), RELU,
                      LAUNCH(kernel->device, (gradient_sums_kernel<T, RELU>), columns_grid(cut),
                             columns_block(cut), cut, (const float *)saved, (const T *)x,
                             (const T *)y, (const T *)dy, (float *)scratch)));
-  LAUNCH(kernel->device, gradient_totals_kernel, totals_grid(norm.channels), totals_block(), cut,
-         norm.channels, (const float *)scratch, dweight, dbias, sums);
+  LAUNCH(kernel->device, gradient_totals_kernel, totals_grid(shape.channels), totals_block(), cut,
+         norm.channels, (const float *)scratch, dweight, dbias, sums, factors_in(kernel, scratch));
+}
+
+static void issue_gradient(BatchNorm2dKernel *kernel, const void *x, const void *y, const void *dy,
+                           const void *saved, void *dx, void *dadd, Write write_dadd, void *scratch)
+{
+  const BatchNorm2d norm = kernel->plan.norm;
+  const Columns cut = columns_for_map(kernel->plan.x);
+  BY_ELEMENT(kernel->plan.x.element, T,
+             BY_RELU(relu_of(norm), RELU,
+                     LAUNCH(kernel->device, (gradient_kernel<T, RELU>), columns_grid(cut),
+                            columns_block(cut), cut, (const float *)saved,
+                            factors_in(kernel, scratch), (const T *)x, (const T *)y, (const T *)dy,
+                            (T *)dx, norm.add ? (T *)dadd : NULL, write_dadd)));
+}
+
+static void issue_frozen_gradient(BatchNorm2dKernel *kernel, const void *y, const void *dy,
+                                  const void *saved, void *dx, void *dadd, Write write_dadd)
+{
+  const BatchNorm2d norm = kernel->plan.norm;
+  const Columns cut = columns_for_map(kernel->plan.x);
+  BY_ELEMENT(kernel->plan.x.element, T,
+             LAUNCH(kernel->device, frozen_gradient_kernel, columns_grid(cut), columns_block(cut),
+                    cut, (const float *)saved, norm.relu ? (const T *)y : NULL, (const T *)dy,
+                    (T *)dx, norm.add ? (T *)dadd : NULL, write_dadd));
+}
+
+void batch_norm2d_backward_sums_cuda(BatchNorm2dKernel *kernel, const void *x, const void *y,
+                                     const void *dy, const void *saved, float *dweight,
+                                     float *dbias, float *sums, void *scratch)
+{
+  issue_gradient_sums(kernel, x, y, dy, saved, dweight, dbias, sums, scratch);
 }
 
 void batch_norm2d_backward_from_sums_cuda(BatchNorm2dKernel *kernel,
@@ -394,25 +434,10 @@ void batch_norm2d_backward_from_sums_cuda(BatchNorm2dKernel *kernel,
                                           const void *dy, const void *saved, void *dx, void *dadd,
                                           Write write_dadd, void *scratch)
 {
-  const BatchNorm2d norm = kernel->plan.norm;
-  const Shape shape = kernel->plan.x;
-  const Columns cut = columns_for_map(shape);
-  const Factors factors = factors_in(kernel, scratch);
-  if (sums == NULL) {
-    BY_ELEMENT(shape.element, T,
-               LAUNCH(kernel->device, frozen_gradient_kernel, columns_grid(cut), columns_block(cut),
-                      cut, (const float *)saved, norm.relu ? (const T *)y : NULL, (const T *)dy,
-                      (T *)dx, norm.add ? (T *)dadd : NULL, write_dadd));
-    return;
-  }
-  LAUNCH(kernel->device, gradient_factors_kernel, blocks_for(shape.channels), THREADS,
-         shape.channels, norm.channels, sums, count_all_ranks, factors);
-  BY_ELEMENT(shape.element, T,
-             BY_RELU(relu_of(norm), RELU,
-                     LAUNCH(kernel->device, (gradient_kernel<T, RELU>), columns_grid(cut),
-                            columns_block(cut), cut, (const float *)saved, factors, (const T *)x,
-                            (const T *)y, (const T *)dy, (T *)dx, norm.add ? (T *)dadd : NULL,
-                            write_dadd)));
+  const int32_t channels = kernel->plan.x.channels;
+  LAUNCH(kernel->device, gradient_factors_kernel, blocks_for(channels), THREADS, channels,
+         kernel->plan.norm.channels, sums, count_all_ranks, factors_in(kernel, scratch));
+  issue_gradient(kernel, x, y, dy, saved, dx, dadd, write_dadd, scratch);
 }
 
 void batch_norm2d_backward_cuda(BatchNorm2dKernel *kernel, BatchNorm2dParameters parameters,
@@ -420,11 +445,10 @@ void batch_norm2d_backward_cuda(BatchNorm2dKernel *kernel, BatchNorm2dParameters
                                 void *dx, void *dadd, Write write_dadd, float *dweight,
                                 float *dbias, void *scratch)
 {
-  float *sums = NULL;
-  if (!kernel->plan.norm.frozen) {
-    sums = sums_in(kernel, scratch);
-    batch_norm2d_backward_sums_cuda(kernel, x, y, dy, saved, dweight, dbias, sums, scratch);
+  if (kernel->plan.norm.frozen) {
+    issue_frozen_gradient(kernel, y, dy, saved, dx, dadd, write_dadd);
+    return;
   }
-  batch_norm2d_backward_from_sums_cuda(kernel, parameters, sums, shape_pixels(kernel->plan.x), x, y,
-                                       dy, saved, dx, dadd, write_dadd, scratch);
+  issue_gradient_sums(kernel, x, y, dy, saved, dweight, dbias, NULL, scratch);
+  issue_gradient(kernel, x, y, dy, saved, dx, dadd, write_dadd, scratch);
 }

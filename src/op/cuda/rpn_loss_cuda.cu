@@ -4,7 +4,7 @@
 #include "detection_loss_element.h"
 
 /* The number of blocks depends on the shape alone, so that sums are the same on every GPU. */
-enum { LOSS_BLOCKS_MOST = 64 };
+enum { LOSS_BLOCKS_MOST = 512 };
 
 static inline unsigned loss_blocks(const Rpn *rpn)
 {
