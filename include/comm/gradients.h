@@ -43,6 +43,9 @@ Status gradients_sum(Gradients *gradients, const char *what, float *values, size
  * gradients_begin_step and just before the launch. */
 bool gradients_can_be_recorded(const Gradients *gradients);
 void gradients_replayed(Gradients *gradients);
+/* Collective. After a recording that failed on any rank, which may have cost NCCL its connection:
+ * connects anew, or goes over the host; no sum can be recorded any more. */
+Status gradients_give_up_recording(Gradients *gradients);
 /* "NCCL 2.28.9", "MPI on the host" (with the reason, where NCCL was refused). Worth a line of the
  * log. */
 const char *gradients_backend(const Gradients *gradients);

@@ -27,7 +27,8 @@ struct Gradients {
   const NcclDriver *driver;
   Nccl *nccl; /* WAY_NCCL */
   SumWatch *watch;
-  bool in_step; /* begun, not finished: other ranks may be elsewhere */
+  bool in_step;      /* begun, not finished: other ranks may be elsewhere */
+  bool no_recording; /* it failed before */
   char backend[256];
 };
 
@@ -220,6 +221,8 @@ static Status sum_nccl(Gradients *gradients, SumName name, float *values, size_t
   Status status = gradients->driver->sum(gradients->nccl, values, count);
   sum_watch_leave(watch, status != STATUS_OK ? SUM_FAILED : recorded ? SUM_RECORDED : SUM_ISSUED);
   if (status == STATUS_OK) return STATUS_OK;
+  /* Nothing is under way, so there is another way; what NCCL was asked for in a capture ends it. */
+  if (recorded) return status_set(STATUS_UNSUPPORTED, "NCCL's sums, %s", status_message());
   status = sum_watch_fail(watch, status == STATUS_UNSUPPORTED ? STATUS_COMM : status);
   drop_nccl(gradients);
   return status;
@@ -290,7 +293,18 @@ Status gradients_sum(Gradients *gradients, const char *what, float *values, size
 
 bool gradients_can_be_recorded(const Gradients *gradients)
 {
-  return gradients->way == WAY_ALONE || gradients->way == WAY_NCCL;
+  return !gradients->no_recording && (gradients->way == WAY_ALONE || gradients->way == WAY_NCCL);
+}
+
+Status gradients_give_up_recording(Gradients *gradients)
+{
+  gradients->no_recording = true;
+  gradients->summed_from = gradients->count;
+  if (gradients->way != WAY_NCCL) return STATUS_OK;
+  drop_nccl(gradients);
+  sum_watch_close(gradients->watch, true);
+  gradients->watch = NULL;
+  return choose_way(gradients, true);
 }
 
 void gradients_replayed(Gradients *gradients)

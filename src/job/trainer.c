@@ -313,7 +313,7 @@ static Status record_step(Trainer *t)
            status_message());
   recording_close(t->recording);
   t->recording = NULL;
-  return STATUS_OK;
+  return gradients_give_up_recording(t->gradients);
 }
 
 /* Collective. The first step is issued op by op: libraries load kernels when they first meet them,

@@ -290,6 +290,28 @@ static void sums_in_a_recording_are_right_each_time_that_it_is_played(void **sta
   run_recorded("slow", STATUS_OK, NULL);
 }
 
+static void a_recording_that_fails_on_one_rank_costs_only_the_recording(void **state)
+{
+  if (last() == 0) return;
+  Recording *recording;
+  Trial t = open_trial("unrecorded@%d", last());
+  check_step(t, 0);
+  device_clear(t.device, t.few, sizeof(float));
+  device_clear(t.device, t.other, COUNT * sizeof(float));
+  const Status recorded = recording_make(t.device, issue_sums, &t, &recording);
+  if (rank() == last())
+    CHECK_FAILS(STATUS_UNSUPPORTED, "NCCL's sums, NCCL, sum over the ranks: unhandled", recorded);
+  else
+    CHECK_OK(recorded);
+  recording_close(recording);
+  CHECK_OK(gradients_give_up_recording(t.gradients));
+  assert_false(gradients_can_be_recorded(t.gradients));
+  assert_string_equal(gradients_backend(t.gradients), "NCCL 2.0.0");
+  for (int64_t step = 1; step < 3; ++step)
+    check_step(t, step);
+  close_trial(t);
+}
+
 static void a_sum_that_hangs_in_a_recording_is_named(void **state)
 {
   static const char *const words[] = {"step 4, the sum of gradients, bucket 1 (sum 14 of this "
@@ -326,6 +348,7 @@ int main(int argc, char **argv)
       cmocka_unit_test(a_rank_that_does_not_come_is_named_by_the_others),
       cmocka_unit_test(a_host_that_runs_ahead_or_rests_is_no_hang),
       cmocka_unit_test(sums_in_a_recording_are_right_each_time_that_it_is_played),
+      cmocka_unit_test(a_recording_that_fails_on_one_rank_costs_only_the_recording),
       cmocka_unit_test(a_sum_that_hangs_in_a_recording_is_named),
       cmocka_unit_test(a_deadline_that_is_no_number_of_seconds_is_refused),
   };

@@ -1,4 +1,5 @@
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -49,15 +50,19 @@ static void abort_comm(Nccl *nccl)
  * Asks NCCL only, never CUDA, so that it may stand in a capture. */
 static Status settle(Nccl *nccl, ncclResult_t code, const char *what)
 {
-  const double start_s = clock_seconds();
+  const double start_s = clock_seconds(), nap_after_s = 0.5e-3; /* a sum takes less */
   ncclResult_t state = code;
   while (state == ncclInProgress) {
-    if (clock_seconds() - start_s > nccl->deadline_s) {
+    const double waited_s = clock_seconds() - start_s;
+    if (waited_s > nccl->deadline_s) {
       abort_comm(nccl);
       return status_set(STATUS_COMM, "NCCL, %s: no end after %.0f s; is a rank lost?", what,
                         nccl->deadline_s);
     }
-    (void)nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    if (waited_s < nap_after_s)
+      (void)sched_yield();
+    else
+      (void)nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
     const ncclResult_t asked = nccl->library->comm_get_async_error(nccl->comm, &state);
     if (asked != ncclSuccess) state = asked;
   }

@@ -272,6 +272,11 @@ ncclResult_t ncclAllReduce(const void *from, void *to, size_t count, ncclDataTyp
   if (link->fault.name == "stuck" && --link->fault.number == 0)
     for (;;)
       (void)pause();
+  cudaStreamCaptureStatus capture;
+  (void)cudaStreamIsCapturing(stream, &capture);
+  if (link->fault.name == "unrecorded" && capture != cudaStreamCaptureStatusNone)
+    link->failure = ncclSystemError;
+  if (link->failure == ncclSystemError) return ncclSystemError;
   const auto sum = std::make_shared<Sum>();
   sum->link = comm->link;
   sum->values = static_cast<float *>(to);

@@ -9,6 +9,7 @@
  *   absent   init never comes to the others
  *   drag     every sum takes NUMBER ms on the GPU
  *   slow     every call is "in progress" for a while
+ *   unrecorded  a sum cannot be recorded, and to have tried ends the communicator
  *   remote   a failure of another rank is found in the background, when sum NUMBER (from 1) begins
  *   hang     sum NUMBER never begins on the GPU
  *   die      the process is killed when sum NUMBER begins
