@@ -21,7 +21,7 @@ typedef struct Gradients Gradients;
 
 /* Collective. block: the flat gradients, float32, in device memory; they are complete from the end
  * to the start, in the order in which the backward pass ends. Neither they nor comm and device are
- * owned. bucket_bytes, the same on all ranks: 25 MiB is a good size; a bucket has at least one
+ * owned. bucket_bytes, the same on all ranks: 8 MiB is a good size; a bucket has at least one
  * element, and the one at the start of the block may be short. */
 Status gradients_open(const Comm *comm, Device *device, float *block, size_t count,
                       size_t bucket_bytes, Gradients **gradients);

@@ -7,7 +7,9 @@
 #include "compute.h"
 #include "model_weights.h"
 
-enum { BUCKET_BYTES = 25 << 20, STEPS_BEFORE_RECORDING = 1 };
+/* Small, since the last bucket is complete only when the backward pass is and is waited for; not so
+ * small that most of a sum is its beginning (tests/bench/RESULTS.md). */
+enum { BUCKET_BYTES = 8 << 20, STEPS_BEFORE_RECORDING = 1 };
 
 Status trainer_allocate(Device *device, size_t bytes, const char *what, void *pointer)
 {

@@ -9,14 +9,15 @@
 
 /* What the networks of the speed table would take on GPUs that nobody has measured: ops counted
  * by the program itself, times by gpu_model.h. Prints tables; --json=FILE writes them as well;
- * --gpu=h200 … */
+ * --gpu=h200, h100, a100, l40s, t4; --only=the beginning of a case's name; --bucket=MiB of gradients
+ * that are summed at a time. */
 
 enum {
   BANDS = 3,
   CLASSES = 2,
   COCO_CLASSES = 91,
   TRUTH = 32,
-  GIB = 1 << 30,
+
   BUCKET_BYTES = 25 << 20
 };
 
@@ -180,7 +181,8 @@ typedef struct Prediction {
 
 static const int32_t gpus_of_sums[2] = {2, 8};
 
-static Prediction predict_batch(const GpuModel *gpu, int32_t batch, const GpuWork *work)
+static Prediction predict_batch(const GpuModel *gpu, int32_t batch, const GpuWork *work,
+                                size_t bucket_bytes)
 {
   Prediction p = {.batch = batch,
                   .issued_s = gpu_seconds(gpu, &gpu_program_issued, work->items, work->count),
@@ -193,20 +195,20 @@ static Prediction predict_batch(const GpuModel *gpu, int32_t batch, const GpuWor
     p.sums[i] = gpu_sums(gpu, work->items, work->backward_first, work->backward_end, work->ready,
                          work->ready_count,
                          (GpuBuckets){.elements = (size_t)work->gradients,
-                                      .bucket_elements = BUCKET_BYTES / sizeof(float),
+                                      .bucket_elements = bucket_bytes / sizeof(float),
                                       .gpus = gpus_of_sums[i]});
   return p;
 }
 
 /* Of the batches that fit the one with the most images in a second. */
-static Prediction predict(const GpuModel *gpu, const Case *c, GpuWork *best)
+static Prediction predict(const GpuModel *gpu, const Case *c, size_t bucket_bytes, GpuWork *best)
 {
   Prediction found = {.batch = 0};
   *best = (GpuWork){0};
   for (int i = 0; i < 5 && c->batches[i] > 0; ++i) {
     GpuWork work;
     count_case(c, c->batches[i], &work);
-    const Prediction p = predict_batch(gpu, c->batches[i], &work);
+    const Prediction p = predict_batch(gpu, c->batches[i], &work, bucket_bytes);
     const bool fits = (double)work.device_bytes < 0.9 * gpu->memory_bytes;
     if (found.batch > 0 && (!fits || p.recorded_s / p.batch >= found.recorded_s / found.batch)) {
       gpu_work_close(&work);
@@ -316,11 +318,12 @@ static void print_limit(const GpuModel *gpu, const Case *c, const Prediction *p)
     (void)printf("not known | | %.1f | not known |\n", c->limit);
 }
 
-static void run_case(const GpuModel *gpu, const Case *c, Document *list, Prediction *p)
+static void run_case(const GpuModel *gpu, const Case *c, size_t bucket_bytes, Document *list,
+                     Prediction *p)
 {
   GpuWork work;
   Document *object;
-  *p = predict(gpu, c, &work);
+  *p = predict(gpu, c, bucket_bytes, &work);
   check(document_add_object(list, &object));
   check(document_set_text(object, "name", c->name));
   check(document_set_text(object, "gpu", gpu->name));
@@ -330,11 +333,12 @@ static void run_case(const GpuModel *gpu, const Case *c, Document *list, Predict
   gpu_work_close(&work);
 }
 
-static void run_gpu(const GpuModel *gpu, const char *only, Document *list)
+static void run_gpu(const GpuModel *gpu, const char *only, size_t bucket_bytes, Document *list)
 {
   Prediction found[CASES] = {{.batch = 0}};
   for (int i = 0; i < CASES; ++i)
-    if (strncmp(cases[i].name, only, strlen(only)) == 0) run_case(gpu, &cases[i], list, &found[i]);
+    if (strncmp(cases[i].name, only, strlen(only)) == 0)
+      run_case(gpu, &cases[i], bucket_bytes, list, &found[i]);
   (void)printf("\n| %s, predicted | issued one by one | recorded | PyTorch | ratio | limit | "
                "reached |\n|---|---|---|---|---|---|---|\n",
                gpu->title);
@@ -357,6 +361,7 @@ int main(int count, char **arguments)
   Document *list;
   const char *json = value_of(count, arguments, "--json", NULL);
   const char *only = value_of(count, arguments, "--only", "");
+  const char *bucket = value_of(count, arguments, "--bucket", "8");
   const GpuModel *gpu = gpu_model_find(value_of(count, arguments, "--gpu", "h200"));
   if (gpu == NULL) {
     (void)fprintf(stderr, "gpu_prediction: --gpu=h200, h100, a100, l40s or t4\n");
@@ -365,7 +370,7 @@ int main(int count, char **arguments)
   (void)printf("Predicted, never measured.\n");
   check(document_new_object(&document));
   check(document_set_list(document, "predictions", &list));
-  run_gpu(gpu, only, list);
+  run_gpu(gpu, only, (size_t)strtol(bucket, NULL, 10) << 20, list);
   if (json != NULL) check(document_save(document, DOCUMENT_PRETTY, json));
   document_close(document);
   return 0;
