@@ -131,7 +131,7 @@ static int answer_at_once(int argument_count, char **arguments, const Tool **too
   }
   for (int i = 2; i < argument_count; ++i)
     if (strcmp(arguments[i], "--help") == 0) {
-      options_print_help((*tool)->table, stdout);
+      options_print_help((*tool)->table, (*tool)->words == NULL ? "" : (*tool)->words, stdout);
       return 0;
     }
   return -1;

@@ -49,8 +49,9 @@ typedef struct OptionTable {
 Status options_parse(const OptionTable *table, const char *job_file, int argument_count,
                      char *const *arguments, Arena *arena, void *values);
 
-/* All options with type, unit, default and help, 80 columns. */
-void options_print_help(const OptionTable *table, FILE *stream);
+/* All options with type, unit, default and help, 80 columns. words: what stands between the tool's
+ * name and the job file, with a blank behind it; "" for nothing. */
+void options_print_help(const OptionTable *table, const char *words, FILE *stream);
 
 /* The value of one option as a user would write it: what goes into logs and provenance. Lives in
  * the arena. */

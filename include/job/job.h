@@ -28,6 +28,7 @@ typedef struct Tool {
   /* Local. Reads the arguments behind the tool's name, where the table alone does not say how; NULL:
    * a job file, then options. */
   Status (*read)(int argument_count, char *const *arguments, Arena *arena, void *values);
+  const char *words; /* of such arguments, in the usage line: "<tool> "; NULL: none */
 } Tool;
 
 /* All tools in the order of a project's work; count of them. */

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "device/device.h"
@@ -32,6 +33,7 @@ typedef struct OpWork {
   double flop; /* of convolutions and matrix products, a product and its sum being two; of the
                          channels that there are */
   double padded_flop; /* of the channels in memory: what the tensor cores do */
+  bool in_float32;    /* they do not, but ordinary cores */
   double read_bytes, written_bytes;
   double fused_bytes;  /* what it saves: with bias, add and relu as one kernel of their own behind a
                           convolution, or behind a norm, so much more would be moved */

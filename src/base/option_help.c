@@ -59,9 +59,9 @@ static void print_option(const Option *option, FILE *stream)
   print_wrapped(stream, option->help);
 }
 
-void options_print_help(const OptionTable *table, FILE *stream)
+void options_print_help(const OptionTable *table, const char *words, FILE *stream)
 {
-  (void)fprintf(stream, "quadrat %s [job.ini] [--option=value ...]\n\n", table->tool);
+  (void)fprintf(stream, "quadrat %s %s[job.ini] [--option=value ...]\n\n", table->tool, words);
   print_wrapped(stream, table->summary);
   (void)fprintf(stream, "\nExample\n  %s\n\nOptions\n", table->example);
   for (size_t i = 0; i < table->count; ++i)

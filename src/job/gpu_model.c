@@ -89,7 +89,9 @@ static double matrix_seconds(const GpuModel *gpu, const OpWork *work)
   const double parts = work->depth < SPLIT_DEPTH ? 1 : work->depth / SPLIT_DEPTH;
   const double tiles = results / (TILE_LONG * TILE_SHORT) * parts;
   const double busy = smaller(tiles / gpu->processors, 1);
-  const double rate = gpu->reached_flop_per_s * convolution_share[work->kind] * busy;
+  const double most = work->in_float32 ? 2.0 * gpu->processors * gpu->lanes * gpu->clock_hz
+                                       : gpu->reached_flop_per_s;
+  const double rate = most * convolution_share[work->kind] * busy;
   return work->padded_flop * results / (work->rows * work->columns) / rate;
 }
 

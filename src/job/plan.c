@@ -16,6 +16,10 @@ static const Option options[] = {
      "What a node gives the job, or a GPU where the job computes on GPUs. 0: what is free here."},
     {"measure", OPTION_FLAG, FIELD(measure), "yes", NULL, 0, 0, NULL,
      "Runs a few steps, or tiles, of the job here, if it fits, and reckons its time from them."},
+    {"gpu", OPTION_CHOICE, FIELD(gpu), "auto", NULL, 0, 0, PLAN_GPU_CHOICES,
+     "GPU that a time is predicted for, from counted operations and bytes and what its data sheet "
+     "says. "
+     "auto: where the job is for GPUs, the one that is here, or an H200."},
 };
 
 static const OptionTable plan_table = {
@@ -105,5 +109,8 @@ static Status run(const Job *job, const void *memory)
   return values->tool->plan(job, values->values, &plan);
 }
 
-const Tool plan_tool = {
-    .table = &plan_table, .values_bytes = sizeof(PlanValues), .run = run, .read = read_arguments};
+const Tool plan_tool = {.table = &plan_table,
+                        .values_bytes = sizeof(PlanValues),
+                        .run = run,
+                        .read = read_arguments,
+                        .words = "<train|classify|detect> "};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "device/device.h"
+#include "gpu_model.h"
 #include "job/job.h"
 
 /* What a job would take, found by the code that runs it, on a device that counts and does not take.
@@ -9,11 +10,16 @@
  * it takes before the job begins, and what it takes once all is open (tables, kernels). The rest is
  * counted: what the device gave out, and what the run allocates later. */
 
+typedef enum PlanGpu { PLAN_GPU_AUTO, PLAN_GPU_NONE, PLAN_GPU_FIRST } PlanGpu;
+/* From the third on the names of gpu_model.h. */
+#define PLAN_GPU_CHOICES "auto|none|h200|h100|a100|l40s|t4"
+
 typedef struct PlanOptions {
   int64_t ranks; /* 0: as many as there are */
   int64_t ranks_per_node;
   double memory; /* GiB; 0: what is free here */
   bool measure;
+  int32_t gpu; /* PlanGpu, or PLAN_GPU_FIRST and the place in the table of models */
 } PlanOptions;
 
 typedef enum PlanPart {
@@ -67,8 +73,15 @@ void plan_print_memory(const Job *job, const Plan *plan, const PlanMemory *memor
 /* A line: "disk", then what follows. */
 void plan_print(const Job *job, const char *what, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* "3.2 min" */
+/* "3.2 min", "0.75 ms" */
 void plan_format_seconds(double seconds, char text[32]);
+/* Local. The GPU that a time is to be predicted for, or NULL; device: the run's. */
+const GpuModel *plan_gpu(const Plan *plan, const Device *device);
+/* Seconds of what is in the list, on it. Rank 0 prints: "gpu", that this is a prediction, so many
+ * seconds of each what ("a step of 8 samples"), what most of it is bound by, and the rest. */
+double plan_gpu_seconds(const GpuModel *gpu, const OpWorkList *list);
+void plan_print_gpu(const Job *job, const GpuModel *gpu, const OpWorkList *list, const char *what,
+                    const char *rest);
 /* What a run measured: the peak of this process beside what was predicted. */
 void plan_print_measured(const Job *job, const Plan *plan, const PlanMemory *memory);
 

@@ -137,7 +137,9 @@ void plan_print_measured(const Job *job, const Plan *plan, const PlanMemory *mem
 
 void plan_format_seconds(double seconds, char text[32])
 {
-  if (seconds < 120)
+  if (seconds < 0.1)
+    (void)snprintf(text, 32, "%.3g ms", 1e3 * seconds);
+  else if (seconds < 120)
     (void)snprintf(text, 32, "%.3g s", seconds);
   else if (seconds < 7200)
     (void)snprintf(text, 32, "%.1f min", seconds / 60);

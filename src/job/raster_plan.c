@@ -6,8 +6,14 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "compute.h"
+#include "op/op_work.h"
 
 enum { MEASURED_BATCHES = 4, BATCH_MOST = 4096 };
+
+/* Measured: what a run touches of its libraries, and its writer takes, besides what is open when it
+ * begins; and what a reader's handle and thread take, with some blocks that GDAL has at hand. */
+enum { RUN_BYTES = 6 << 20, READER_BYTES = 1 << 20, READER_BLOCKS = 4 };
 
 static const double measured_s_most = 60;
 
@@ -30,22 +36,86 @@ void raster_plan_print_tiles(const RasterPlan *p)
 
 /* Each reader has the raster open for itself, and keeps its own copies of the blocks that it met; in
  * the end that is most of them. */
-size_t raster_plan_cache_bytes(const RasterPlan *p)
+static size_t cache_bytes(const RasterPlan *p)
 {
   const int64_t of_reader = raster_block_bytes(p->raster, p->task->output);
   const int64_t all = p->task->reader_threads * of_reader;
   return all < RASTER_CACHE_BYTES ? (size_t)all : RASTER_CACHE_BYTES;
 }
 
-static Status print_largest(const RasterPlan *p, const PlanMemory *memory, char remedy[256])
+static size_t reading_bytes(const RasterPlan *p)
+{
+  const Window pixel = {p->task->output.x_px, p->task->output.y_px, 1, 1};
+  const int64_t block = raster_block_bytes(p->raster, pixel);
+  return (size_t)(p->task->reader_threads * (READER_BYTES + READER_BLOCKS * block));
+}
+
+/* Weights are loaded before the first tile takes its memory: the larger of both counts. */
+static void add_loading(const RasterPlan *p, PlanMemory *memory)
+{
+  const size_t *host = memory->host;
+  const size_t working =
+      host[PLAN_ACTIVATIONS] + host[PLAN_SCRATCH] + host[PLAN_BATCHES] + host[PLAN_CACHE];
+  if (p->leaving_bytes > working) memory->host[PLAN_STAGING] = p->leaving_bytes - working;
+}
+
+/* A batch that is counted. */
+typedef struct Look {
+  RasterPlan *plan;
+  const Device *device;
+  PlanMemory *memory;
+} Look;
+
+static void count(void *context)
+{
+  const Look *look = context;
+  RasterPlan *p = look->plan;
+  const size_t resident = memory_resident_bytes();
+  const size_t known = p->plan.program_bytes + p->leaving_bytes;
+  if (p->tables_bytes == 0) p->tables_bytes = resident > known ? resident - known : 1;
+  look->memory->host[PLAN_PROGRAM] = p->plan.program_bytes;
+  look->memory->host[PLAN_TABLES] = p->tables_bytes;
+  look->memory->host[PLAN_CACHE] = cache_bytes(p);
+  plan_count(&p->plan, look->device, look->memory);
+  look->memory->host[PLAN_BATCHES] +=
+      p->tool->pack_bytes(p->context) + reading_bytes(p) + RUN_BYTES;
+  add_loading(p, look->memory);
+}
+
+static Status open_copy(RasterPlan *p, int64_t batch, Device *device, RasterCopy *copy)
+{
+  p->tool->copy(p->context, batch, device);
+  return p->tool->open(p->context, copy);
+}
+
+/* Local. A PlanTry. */
+static Status try_batch(void *context, int64_t batch, PlanMemory *memory)
+{
+  RasterPlan *p = context;
+  Look look = {.plan = p, .memory = memory};
+  RasterCopy copy;
+  Device *device;
+  TRY(compute_open_again(p->job, (DeviceChoice)p->device, &device));
+  device_count_only(device);
+  look.device = device;
+  Status status = open_copy(p, batch, device, &copy);
+  if (status == STATUS_OK) {
+    status = tile_pipeline_try(copy.task, device, &copy.calls, count, &look);
+    p->tool->close(p->context);
+  }
+  device_close(device);
+  return status;
+}
+
+static Status print_largest(RasterPlan *p, const PlanMemory *memory, char remedy[256])
 {
   int64_t largest;
   const TilePlan *tiles = &p->task->tiles;
   const int64_t most = tiles->tile_count < BATCH_MOST ? tiles->tile_count : BATCH_MOST;
   (void)snprintf(remedy, 256, "give a smaller tile_size");
   if (p->plan.room_bytes == 0) return STATUS_OK;
-  TRY(plan_largest_batch(p->job, &p->plan, tiles->batch_size, memory, most, p->try_batch,
-                         p->context, &largest));
+  TRY(plan_largest_batch(p->job, &p->plan, tiles->batch_size, memory, most, try_batch, p,
+                         &largest));
   if (largest == 0) {
     plan_print(p->job, "batch", "not even one tile at a time fits");
     return STATUS_OK;
@@ -57,17 +127,19 @@ static Status print_largest(const RasterPlan *p, const PlanMemory *memory, char 
   return STATUS_OK;
 }
 
-Status raster_plan_memory(const RasterPlan *p, PlanMemory *memory)
+/* Collective. */
+static Status plan_memory(RasterPlan *p, PlanMemory *memory)
 {
   char remedy[256];
   *memory = (PlanMemory){0};
-  TRY(comm_agree(p->job->comm, p->try_batch(p->context, p->task->tiles.batch_size, memory)));
+  TRY(comm_agree(p->job->comm, try_batch(p, p->task->tiles.batch_size, memory)));
   plan_print_memory(p->job, &p->plan, memory);
   TRY(print_largest(p, memory, remedy));
   return plan_judge(p->job, &p->plan, memory, remedy);
 }
 
-Status raster_plan_may_measure(const RasterPlan *p, const PlanMemory *memory, bool *may)
+/* Collective. Whether the plan wants some batches run, and they fit here. */
+static Status may_measure(const RasterPlan *p, const PlanMemory *memory, bool *may)
 {
   const size_t free_bytes = memory_available_bytes() + p->plan.program_bytes;
   int64_t fits = p->plan.on_gpu || plan_peak_bytes(&p->plan, memory) < free_bytes;
@@ -153,18 +225,98 @@ static Status allocate_batch(const RasterTask *task, Device *device, const TileC
   return calls->open_results(calls->context, &batch->results);
 }
 
-Status raster_plan_measure(const RasterPlan *p, Raster *raster, Device *device,
-                           const TileCalls *calls, const PlanMemory *memory)
+static void close_batch(const RasterCopy *copy, TileBatch *batch)
+{
+  device_release_host(copy->device, batch->pixels);
+  device_release_host(copy->device, batch->valid);
+  copy->calls.close_results(copy->calls.context, batch->results);
+}
+
+/* Local. Runs some batches. */
+static Status measure_copy(RasterPlan *p, const RasterCopy *copy, BatchTime *time)
 {
   TileBatch batch = {0};
+  Status status = allocate_batch(p->task, copy->device, &copy->calls, &batch);
+  if (status == STATUS_OK) status = time_batches(p, copy->raster, &copy->calls, &batch, time);
+  close_batch(copy, &batch);
+  return status;
+}
+
+static Status measure(RasterPlan *p, const PlanMemory *memory)
+{
+  bool may;
+  Device *device;
+  RasterCopy copy;
   BatchTime time = {0};
-  Status status = allocate_batch(p->task, device, calls, &batch);
-  if (status == STATUS_OK) status = time_batches(p, raster, calls, &batch, &time);
-  device_release_host(device, batch.pixels);
-  device_release_host(device, batch.valid);
-  calls->close_results(calls->context, batch.results);
+  TRY(may_measure(p, memory, &may));
+  if (!may) return STATUS_OK;
+  TRY(compute_open_again(p->job, (DeviceChoice)p->device, &device));
+  Status status = open_copy(p, p->task->tiles.batch_size, device, &copy);
+  if (status == STATUS_OK) {
+    status = measure_copy(p, &copy, &time);
+    p->tool->close(p->context);
+  }
+  device_close(device);
   if (status != STATUS_OK) return status;
   print_time(p, time);
   plan_print_measured(p->job, &p->plan, memory);
   return STATUS_OK;
+}
+
+static void print_gpu(const RasterPlan *p, const GpuModel *gpu, const OpWorkList *list)
+{
+  const TilePlan *tiles = &p->task->tiles;
+  char what[64], rest[128], all[32];
+  const double all_s =
+      plan_gpu_seconds(gpu, list) * (double)tiles->unit_count / (double)p->plan.options.ranks;
+  plan_format_seconds(all_s, all);
+  (void)snprintf(what, sizeof what, "a batch of %d", (int)tiles->batch_size);
+  (void)snprintf(rest, sizeof rest, "%s for all, if reading keeps up: %.4g megapixels/s", all,
+                 1e-6 * (double)window_pixels(p->task->output) / all_s);
+  plan_print_gpu(p->job, gpu, list, what, rest);
+}
+
+/* A batch of nothing, on a device that notes what is asked of it. */
+static Status note_batch(const RasterPlan *p, const RasterCopy *copy, OpWorkList *list)
+{
+  TileBatch batch = {0};
+  Status status = allocate_batch(p->task, copy->device, &copy->calls, &batch);
+  op_work_clear(list);
+  if (status == STATUS_OK) status = copy->calls.compute(copy->calls.context, &batch);
+  if (status == STATUS_OK) status = op_work_status(list);
+  close_batch(copy, &batch);
+  return status;
+}
+
+static Status predict_on(RasterPlan *p, const GpuModel *gpu, Device *device, OpWorkList *list)
+{
+  RasterCopy copy;
+  TRY(open_copy(p, p->task->tiles.batch_size, device, &copy));
+  const Status status = note_batch(p, &copy, list);
+  p->tool->close(p->context);
+  if (status == STATUS_OK) print_gpu(p, gpu, list);
+  return status;
+}
+
+/* Local. */
+static Status predict(RasterPlan *p)
+{
+  Device *device;
+  OpWorkList *list = NULL;
+  TRY(compute_open_again(p->job, (DeviceChoice)p->device, &device));
+  const GpuModel *gpu = plan_gpu(&p->plan, device);
+  Status status = STATUS_OK;
+  if (gpu != NULL) status = op_work_open(device, &list);
+  if (gpu != NULL && status == STATUS_OK) status = predict_on(p, gpu, device, list);
+  device_close(device);
+  op_work_close(list);
+  return status;
+}
+
+Status raster_plan_run(RasterPlan *p)
+{
+  PlanMemory memory;
+  TRY(plan_memory(p, &memory));
+  TRY(comm_agree(p->job->comm, predict(p)));
+  return comm_agree(p->job->comm, measure(p, &memory));
 }

@@ -7,27 +7,42 @@
 
 /* What the plans of classify and detect share. */
 
-/* The plan of a run over a raster: how to count it, and how to run it. The context is the tool's. */
+/* A run that is opened once more, with other batches, a device of its own and an engine. */
+typedef struct RasterCopy {
+  Device *device;
+  const RasterTask *task;
+  Raster *raster;
+  TileCalls calls;
+} RasterCopy;
+
+/* What a tool brings; the context is its own, and has room for one copy. */
+typedef struct RasterPlanTool {
+  /* Local. Tasks for so many tiles at a time; device stays the caller's. */
+  void (*copy)(void *context, int64_t batch, Device *device);
+  /* Local. The copy's engine; on failure nothing is left to close. */
+  Status (*open)(void *context, RasterCopy *copy);
+  void (*close)(void *context);
+  /* Host memory that the run's writer takes besides. */
+  size_t (*pack_bytes)(void *context);
+} RasterPlanTool;
+
+/* The plan of a run over a raster. */
 typedef struct RasterPlan {
   const Job *job;
   Plan plan;
   const Raster *raster;
   const RasterTask *task;
-  PlanTry *try_batch; /* tiles at a time */
+  int32_t device;       /* DeviceChoice */
+  size_t leaving_bytes; /* of a model that is gone before the first tile */
+  size_t tables_bytes;  /* measured with the first try; 0: not yet */
+  const RasterPlanTool *tool;
   void *context;
 } RasterPlan;
 
 /* Rank 0: the tiles, what they overlap, how often a pixel is computed. */
 void raster_plan_print_tiles(const RasterPlan *plan);
-/* Bytes of decoded blocks that a rank keeps. */
-size_t raster_plan_cache_bytes(const RasterPlan *plan);
-/* Collective. Prints the memory of a batch of the task's size and the largest batch that fits.
- * memory: of the task. Errors: STATUS_NO_MEMORY if it does not fit. */
-Status raster_plan_memory(const RasterPlan *plan, PlanMemory *memory);
-
-/* Collective. Whether the plan wants some batches run, and they fit here. */
-Status raster_plan_may_measure(const RasterPlan *plan, const PlanMemory *memory, bool *may);
-/* Local. Reads and computes a few batches, spread over the raster, and says on rank 0 what all of
- * them take. raster: a handle of its own. */
-Status raster_plan_measure(const RasterPlan *plan, Raster *raster, Device *device,
-                           const TileCalls *calls, const PlanMemory *memory);
+/* Collective. Prints the memory of a batch of the task's size and the largest batch that fits, and
+ * refuses what does not; then the time: on a GPU by prediction, and here by running some batches that
+ * are spread over the raster, where that is wanted and fits. Errors: STATUS_NO_MEMORY if it does not
+ * fit. */
+Status raster_plan_run(RasterPlan *plan);

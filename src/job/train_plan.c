@@ -140,6 +140,70 @@ static Status measure_on(TrainPlan *p, Device *device, double *seconds)
   return status;
 }
 
+/* One step, on a device that notes what is asked of it. */
+
+static Status note_step(TrainPlan *p, Trainer *t, OpWorkList *list)
+{
+  const Augmentation augmentation = train_augmentation(&p->options);
+  const int32_t samples = (int32_t)(p->options.batch_size / comm_rank_count(p->job->comm));
+  void *order; /* the first chip, again and again */
+  Loader *loader = NULL;
+  Status status = memory_allocate((size_t)samples, sizeof(int64_t), "order of chips", &order);
+  if (status == STATUS_OK)
+    status =
+        loader_open(trainer_loader(t, order, 1, samples, t->data->crop_px, &augmentation), &loader);
+  status = comm_agree(p->job->comm, status);
+  op_work_clear(list);
+  if (status == STATUS_OK) status = trainer_step(t, loader, 0);
+  loader_close(loader);
+  memory_free(order);
+  return status == STATUS_OK ? op_work_status(list) : status;
+}
+
+static void print_gpu(const TrainPlan *p, const GpuModel *gpu, const OpWorkList *list)
+{
+  const TrainData *d = p->data;
+  const TrainOptions *o = &p->options;
+  char what[64], rest[192], epoch[32], all[32];
+  const double samples = (double)o->batch_size / comm_rank_count(p->job->comm);
+  const double seconds = plan_gpu_seconds(gpu, list);
+  const double epoch_s = (double)d->steps_per_epoch * seconds;
+  plan_format_seconds(epoch_s, epoch);
+  plan_format_seconds((double)o->epochs * epoch_s, all);
+  (void)snprintf(what, sizeof what, "a step of %g samples on each rank", samples);
+  (void)snprintf(rest, sizeof rest,
+                 "%.4g samples/s of a rank, %s per epoch, %s for %lld, without validation, reading "
+                 "and sums over ranks",
+                 samples / seconds, epoch, all, (long long)o->epochs);
+  plan_print_gpu(p->job, gpu, list, what, rest);
+}
+
+static Status predict_on(TrainPlan *p, const GpuModel *gpu, Device *device, OpWorkList *list)
+{
+  Trainer trainer;
+  TRY(trainer_open(&p->quiet, &p->options, p->data, device, &trainer));
+  const Status status = note_step(p, &trainer, list);
+  trainer_close(&trainer);
+  if (status == STATUS_OK) print_gpu(p, gpu, list);
+  return status;
+}
+
+/* Collective. */
+static Status predict(TrainPlan *p)
+{
+  Device *device;
+  OpWorkList *list = NULL;
+  TRY(comm_agree(p->job->comm,
+                 compute_open_again(p->job, (DeviceChoice)p->options.device, &device)));
+  const GpuModel *gpu = plan_gpu(&p->plan, device);
+  Status status = gpu == NULL ? STATUS_OK : op_work_open(device, &list);
+  status = comm_agree(p->job->comm, status);
+  if (gpu != NULL && status == STATUS_OK) status = predict_on(p, gpu, device, list);
+  device_close(device);
+  op_work_close(list);
+  return comm_agree(p->job->comm, status);
+}
+
 static void print_time(const TrainPlan *p, double seconds)
 {
   const TrainData *d = p->data;
@@ -233,6 +297,7 @@ static Status plan_data(TrainPlan *p)
   plan_print(p->job, "disk", "checkpoint %.1f MiB, model %.1f MiB, a line of log per step",
              (double)p->checkpoint_bytes / mib, (double)p->model_bytes / mib);
   TRY(plan_judge(p->job, &p->plan, &memory, remedy));
+  TRY(predict(p));
   return measure(p, &memory);
 }
 

@@ -2,10 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gpu_work.h"
 #include "model/unet.h"
 #include "resnet.h"
 #include "store/document.h"
+#include "support/gpu_work.h"
 
 /* What the networks of the speed table would take on GPUs that nobody has measured: ops counted
  * by the program itself, times by gpu_model.h. Prints tables; --json=FILE writes them as well;

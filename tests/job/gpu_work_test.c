@@ -1,9 +1,9 @@
 #include <math.h>
 
-#include "gpu_work.h"
 #include "model/unet.h"
 #include "resnet.h"
 #include "support/check.h"
+#include "support/gpu_work.h"
 
 /* Counts of whole networks against numbers that were worked out by hand or are known, and the times
  * that are made of counts. */

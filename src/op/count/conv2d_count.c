@@ -42,7 +42,7 @@ static OpWork convolution(const Conv2dPlan *plan, OpKind kind)
   const double window = (double)conv.kernel_height * conv.kernel_width;
   const double pixels = (double)shape_pixels(plan->y);
   const double groups = is_dense(plan) ? 1 : conv.groups;
-  OpWork work = {.kind = kind, .launches = 1};
+  OpWork work = {.kind = kind, .launches = 1, .in_float32 = plan->x.element == ELEMENT_F32};
   work.flop = 2 * pixels * conv.out_channels * window * conv.in_channels / conv.groups;
   work.padded_flop = 2 * pixels * plan->y.channels * window * plan->x.channels / groups;
   return work;

@@ -1,4 +1,4 @@
-#include "gpu_work.h"
+#include "support/gpu_work.h"
 
 #include "nn/optimizer.h"
 #include "op/backend.h"
