@@ -97,7 +97,7 @@ int main(int argument_count, char **arguments)
   Arena *arena = NULL;
   for (int i = 1; i < argument_count; ++i)
     if (strcmp(arguments[i], "--help") == 0) {
-      options_print_help(&table, stdout);
+      options_print_help(&table, "", stdout);
       return 0;
     }
   Status status = bundle_enter();
