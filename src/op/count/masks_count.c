@@ -3,7 +3,8 @@
 
 /* Of each pixel's logits one class is read or written: a sector of the memory. */
 enum { SECTOR_BYTES = 32 };
-static const double cycles_per_load = 300;
+static const double scan_cycles = 2500; /* a sum over the threads of a block */
+enum { BLOCK = 256 };
 
 static double mask_pixels(const MaskHead *head)
 {
@@ -51,6 +52,6 @@ void mask_paste_count(Device *device, const Regions *regions, const float *masks
   OpWork work =
       moved(OP_MASKS, rows * mask_px * mask_px * sizeof(float), (double)pasted->pixels_most);
   work.launches = 3;
-  work.wait_cycles = (1 + rows / 256) * 2 * cycles_per_load;
+  work.wait_cycles = (1 + rows / BLOCK) * scan_cycles;
   note(device, work);
 }
