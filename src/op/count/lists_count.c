@@ -1,27 +1,27 @@
 #include "count_backend.h"
 #include "note.h"
 
-/* Lists are short, and mostly wait. What steps take, in cycles, is estimated from the kernels' source:
- * an arithmetic one, one that waits for the second-level cache, one of a candidate that is kept or
- * not, a sum over the threads of a block, a block's sort. Instructions: of the overlap of two boxes,
- * with an anchor's box made from its place. */
-static const double arithmetic_cycles = 100;
+/* Lists are short, and mostly wait: a list is sorted and suppressed by one block, whose threads go
+ * through it in steps. What a step takes, in cycles, is estimated from the kernel's source: an
+ * arithmetic one (whether two boxes meet), one that waits for the second-level cache, one whose loads
+ * lie apart; a sort of up to 2048 in a block; a digit of a selection, whose bins a block adds up.
+ * Instructions: of the overlap of two boxes, with an anchor's box made from its place; of the question
+ * whether they meet; of a rank. About an object lie some thousands of anchors. */
+static const double arithmetic_cycles = 50;
 static const double load_cycles = 300;
-static const double keep_cycles = 30;
-static const double scan_cycles = 2500;
+static const double scattered_cycles = 450;
 static const double sort_cycles = 20000;
+static const double digit_cycles = 2500;
 static const double overlap_instructions = 40;
+static const double meeting_instructions = 14;
+static const double rank_instructions = 60;
+static const double anchors_about_object = 4000;
+enum { DIGITS = 7 }; /* launches of a selection; the first three look at all items as a rule */
 enum { LIST_THREADS = 512, TILE = 64, BOX_FLOATS = 4, MATCH_THREADS = 256 };
-enum { SELECT_THREADS = 512, SELECT_ITEMS = 8, SELECT_SLICES = 64, SELECT_KERNELS = 7, DIGITS = 3 };
 
 static double steps(double items, double threads)
 {
   return items < threads ? 1 : items / threads;
-}
-
-static double smaller(double a, double b)
-{
-  return a < b ? a : b;
 }
 
 static double anchors_of(const Rpn *rpn)
@@ -34,68 +34,69 @@ static double map_anchors(const Rpn *rpn, int32_t map)
   return (double)rpn->maps[map].height * rpn->maps[map].width * rpn->anchor_count;
 }
 
-/* The first of each list, found digit by digit by all blocks; most lists are done after three. */
-static void note_selection(const Device *device, double lists, double longest)
-{
-  const double slices = smaller(steps(longest, SELECT_THREADS * SELECT_ITEMS), SELECT_SLICES);
-  const double items = steps(longest, SELECT_THREADS * slices);
-  OpWork work = moved(OP_LISTS, DIGITS * lists * longest * sizeof(float), 0);
-  work.launches = 1 + SELECT_KERNELS;
-  work.wait_cycles = SELECT_KERNELS * scan_cycles + DIGITS * items * load_cycles;
-  note(device, work);
-}
-
-/* Sorted, decoded, suppressed tile by tile, then taken. */
+/* Sorted, then suppressed tile by tile, then taken. */
 static void note_suppression(const Device *device, double lists, double longest, int32_t kernels)
 {
   const double tiles = steps(longest, TILE);
   const double behind = steps(longest, LIST_THREADS) / 2; /* of the candidates, on average */
-  const double bytes = lists * longest * (2 + BOX_FLOATS) * sizeof(float);
-  OpWork work = moved(OP_LISTS, bytes, bytes);
+  OpWork work = moved(OP_LISTS, lists * longest * (2 + BOX_FLOATS) * sizeof(float),
+                      lists * longest * (2 + BOX_FLOATS) * sizeof(float));
   work.launches = kernels;
-  work.wait_cycles = sort_cycles + tiles * TILE * (keep_cycles + behind * arithmetic_cycles);
+  work.wait_cycles = sort_cycles + tiles * (TILE * 20 + behind * TILE * arithmetic_cycles);
   note(device, work);
 }
 
-/* Keys of every map, the highest of them, in order, decoded, suppressed. */
+/* The first of lists of items, some passes over all of them by all blocks together. */
+static OpWork selection(double items, double item_bytes, int32_t more_launches)
+{
+  const double passes = 4;
+  OpWork work = moved(OP_LISTS, passes * items * item_bytes, 0);
+  work.launches = DIGITS + more_launches;
+  work.instructions = passes * items * rank_instructions;
+  work.wait_cycles = DIGITS * digit_cycles;
+  return work;
+}
+
+/* Keys of every map, the highest by digits, sorted, decoded, suppressed. */
 void rpn_proposals_count(Device *device, const Rpn *rpn, const RpnMaps *maps, ProposalLimits limits,
                          const float *image_sizes, float *boxes, float *scores, int32_t *counts,
                          void *scratch)
 {
-  const double lists = (double)rpn->images * rpn->map_count;
-  double most = 0;
+  const double each = (double)element_bytes(rpn->element);
+  double most = 0, longest = 0;
   for (int32_t m = 0; m < rpn->map_count; ++m) {
     const double anchors = map_anchors(rpn, m);
-    const double pixels = (double)rpn->images * rpn->maps[m].height * rpn->maps[m].width;
     if (anchors > most) most = anchors;
-    note(device, moved(OP_LISTS, pixels * rpn->logit_channels * (double)element_bytes(rpn->element),
+    const double pixels = (double)rpn->images * rpn->maps[m].height * rpn->maps[m].width;
+    note(device, moved(OP_LISTS, pixels * rpn->logit_channels * each,
                        rpn->images * anchors * sizeof(float)));
   }
-  note_selection(device, rpn->images, most);
-  OpWork take = moved(OP_LISTS, anchors_of(rpn) * sizeof(float), 0);
-  take.launches = 2;
-  note(device, take);
-  note_suppression(device, lists, smaller(most, limits.pre_count), rpn->map_count + 7);
+  longest = most < limits.pre_count ? most : limits.pre_count;
+  note(device, selection(anchors_of(rpn), sizeof(uint32_t), 1));
+  note_suppression(device, (double)rpn->images * rpn->map_count, longest, rpn->map_count + 6);
 }
 
-/* A block for each object, then a thread for each anchor. */
+/* A block for each object and the anchors about it, then a thread for each anchor. */
 void rpn_match_count(Device *device, const Rpn *rpn, RpnMatching matching, const Truth *truth,
                      int32_t *matches, void *scratch)
 {
   const double pairs = anchors_of(rpn) * truth->capacity;
   OpWork work = moved(OP_LISTS, 0, anchors_of(rpn) * sizeof(int32_t));
   work.launches = 2;
-  work.instructions = 2 * pairs * overlap_instructions;
-  work.wait_cycles = steps((double)rpn_anchor_count(rpn), MATCH_THREADS) * arithmetic_cycles +
+  work.instructions = pairs * meeting_instructions +
+                      rpn->images * truth->capacity * anchors_about_object * overlap_instructions;
+  work.wait_cycles = steps(anchors_about_object, MATCH_THREADS) * load_cycles +
                      truth->capacity * arithmetic_cycles;
   note(device, work);
 }
 
+/* Lists of those with objects and of the background, then a pass that takes. */
 void rpn_sample_count(Device *device, const Rpn *rpn, RpnSampling sampling, SampleKeys keys,
                       const int32_t *matches, uint8_t *sampled, void *scratch)
 {
-  note_selection(device, 2.0 * rpn->images, (double)rpn_anchor_count(rpn));
-  note(device, moved(OP_LISTS, anchors_of(rpn) * sizeof(int32_t), anchors_of(rpn)));
+  OpWork work = selection(2 * anchors_of(rpn), sizeof(int32_t), 1);
+  work.written_bytes = anchors_of(rpn);
+  note(device, work);
 }
 
 void rpn_loss_sums_count(Device *device, const Rpn *rpn, const RpnMaps *maps, const Truth *truth,
@@ -127,12 +128,11 @@ void roi_sample_count(Device *device, RoiSampling sampling, SampleKeys keys,
 {
   const double candidates = proposal_capacity + truth->capacity;
   OpWork work = moved(OP_LISTS, truth->images * candidates * BOX_FLOATS * sizeof(float), 0);
-  work.launches = 3;
-  work.instructions = truth->images * candidates * truth->capacity * overlap_instructions;
-  work.wait_cycles = truth->capacity * arithmetic_cycles +
-                     steps(candidates, LIST_THREADS) * (load_cycles + scan_cycles);
+  work.launches = DIGITS + 3;
+  work.instructions = truth->images * candidates * truth->capacity * meeting_instructions;
+  work.wait_cycles = truth->capacity * arithmetic_cycles + DIGITS * digit_cycles +
+                     steps(candidates, LIST_THREADS) * load_cycles;
   note(device, work);
-  note_selection(device, 2.0 * truth->images, candidates);
 }
 
 static double head_bytes(const BoxHead *head)
@@ -168,7 +168,7 @@ void detections_count(Device *device, const BoxHead *head, const Regions *region
   OpWork work = moved(OP_LISTS, head_bytes(head) + rows * classes * sizeof(float),
                       rows * classes * sizeof(float));
   work.launches = 3;
-  work.wait_cycles = steps(rows / detections->images, LIST_THREADS) * load_cycles + scan_cycles;
+  work.wait_cycles = 2 * steps(rows / detections->images, LIST_THREADS) * scattered_cycles;
   note(device, work);
   note_suppression(device, detections->images * classes, detections->capacity, 8);
 }
