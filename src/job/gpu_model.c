@@ -34,7 +34,7 @@ static const double pause_issued_s = 1.5e-6;
 static const double link_share = 0.6; /* NCCL in messages of tens of MiB */
 static const double sum_start_s = 20e-6;
 
-const GpuProgram gpu_program_issued = {.launch_s = 4e-6};
+const GpuProgram gpu_program_issued = {.launch_s = 4e-6, .copies_beside = true};
 const GpuProgram gpu_program_recorded = {.recorded = true, .copies_beside = true};
 
 const GpuModel *gpu_models(size_t *count)

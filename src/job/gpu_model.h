@@ -44,8 +44,9 @@ typedef struct GpuProgram {
   int32_t passes_behind_convolution, passes_behind_norm;
 } GpuProgram;
 
-extern const GpuProgram gpu_program_issued; /* this one, one kernel after another, on one stream */
-extern const GpuProgram gpu_program_recorded; /* this one, as one graph, with a stream for copies */
+/* This program, with copies beside: inference, and training, whose steps are recorded. */
+extern const GpuProgram gpu_program_issued;
+extern const GpuProgram gpu_program_recorded;
 
 typedef struct GpuTime {
   double seconds;

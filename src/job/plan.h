@@ -79,9 +79,9 @@ void plan_format_seconds(double seconds, char text[32]);
 const GpuModel *plan_gpu(const Plan *plan, const Device *device);
 /* Seconds of what is in the list, on it. Rank 0 prints: "gpu", that this is a prediction, so many
  * seconds of each what ("a step of 8 samples"), what most of it is bound by, and the rest. */
-double plan_gpu_seconds(const GpuModel *gpu, const OpWorkList *list);
-void plan_print_gpu(const Job *job, const GpuModel *gpu, const OpWorkList *list, const char *what,
-                    const char *rest);
+double plan_gpu_seconds(const GpuModel *gpu, const GpuProgram *program, const OpWorkList *list);
+void plan_print_gpu(const Job *job, const GpuModel *gpu, const GpuProgram *program,
+                    const OpWorkList *list, const char *what, const char *rest);
 /* What a run measured: the peak of this process beside what was predicted. */
 void plan_print_measured(const Job *job, const Plan *plan, const PlanMemory *memory);
 

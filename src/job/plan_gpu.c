@@ -12,22 +12,23 @@ const GpuModel *plan_gpu(const Plan *plan, const Device *device)
   return plan->is_guessed ? models : gpu_model_find(device_name(device));
 }
 
-double plan_gpu_seconds(const GpuModel *gpu, const OpWorkList *list)
+double plan_gpu_seconds(const GpuModel *gpu, const GpuProgram *program, const OpWorkList *list)
 {
   int32_t count;
   const OpWork *work = op_work_items(list, &count);
-  return gpu_seconds(gpu, &gpu_program_issued, work, count);
+  return gpu_seconds(gpu, program, work, count);
 }
 
 /* What the most of the time is bound by, and its share. */
-static GpuBound find_bound(const GpuModel *gpu, const OpWorkList *list, double *share)
+static GpuBound find_bound(const GpuModel *gpu, const GpuProgram *program, const OpWorkList *list,
+                           double *share)
 {
   int32_t count;
   const OpWork *work = op_work_items(list, &count);
   double seconds[GPU_BOUNDS] = {0}, all = 0;
   GpuBound most = GPU_BOUND_ARITHMETIC;
   for (int32_t i = 0; i < count; ++i) {
-    const GpuTime time = gpu_op_time(gpu, &gpu_program_issued, &work[i]);
+    const GpuTime time = gpu_op_time(gpu, program, &work[i]);
     seconds[time.bound] += time.seconds;
     all += time.seconds;
   }
@@ -37,13 +38,13 @@ static GpuBound find_bound(const GpuModel *gpu, const OpWorkList *list, double *
   return most;
 }
 
-void plan_print_gpu(const Job *job, const GpuModel *gpu, const OpWorkList *list, const char *what,
-                    const char *rest)
+void plan_print_gpu(const Job *job, const GpuModel *gpu, const GpuProgram *program,
+                    const OpWorkList *list, const char *what, const char *rest)
 {
   char time[32];
   double share;
-  const GpuBound bound = find_bound(gpu, list, &share);
-  plan_format_seconds(plan_gpu_seconds(gpu, list), time);
+  const GpuBound bound = find_bound(gpu, program, list, &share);
+  plan_format_seconds(plan_gpu_seconds(gpu, program, list), time);
   plan_print(job, "gpu",
              "predicted, not measured: %s for %s on one %s, %.0f %% of it bound by %s; %s", time,
              what, gpu->title, 100 * share, gpu_bound_name(bound), rest);

@@ -301,13 +301,13 @@ static void print_gpu(const RasterPlan *p, const GpuModel *gpu, const OpWorkList
 {
   const TilePlan *tiles = &p->task->tiles;
   char what[64], rest[128], all[32];
-  const double all_s =
-      plan_gpu_seconds(gpu, list) * (double)tiles->unit_count / (double)p->plan.options.ranks;
+  const double all_s = plan_gpu_seconds(gpu, &gpu_program_issued, list) *
+                       (double)tiles->unit_count / (double)p->plan.options.ranks;
   plan_format_seconds(all_s, all);
   (void)snprintf(what, sizeof what, "a batch of %d", (int)tiles->batch_size);
   (void)snprintf(rest, sizeof rest, "%s for all, if reading keeps up: %.4g megapixels/s", all,
                  1e-6 * (double)window_pixels(p->task->output) / all_s);
-  plan_print_gpu(p->job, gpu, list, what, rest);
+  plan_print_gpu(p->job, gpu, &gpu_program_issued, list, what, rest);
 }
 
 /* A batch of nothing, on a device that notes what is asked of it. */

@@ -166,7 +166,7 @@ static void print_gpu(const TrainPlan *p, const GpuModel *gpu, const OpWorkList 
   const TrainOptions *o = &p->options;
   char what[64], rest[192], epoch[32], all[32];
   const double samples = (double)o->batch_size / comm_rank_count(p->job->comm);
-  const double seconds = plan_gpu_seconds(gpu, list);
+  const double seconds = plan_gpu_seconds(gpu, &gpu_program_recorded, list);
   const double epoch_s = (double)d->steps_per_epoch * seconds;
   plan_format_seconds(epoch_s, epoch);
   plan_format_seconds((double)o->epochs * epoch_s, all);
@@ -175,7 +175,7 @@ static void print_gpu(const TrainPlan *p, const GpuModel *gpu, const OpWorkList 
                  "%.4g samples/s of a rank, %s per epoch, %s for %lld, without validation, reading "
                  "and sums over ranks",
                  samples / seconds, epoch, all, (long long)o->epochs);
-  plan_print_gpu(p->job, gpu, list, what, rest);
+  plan_print_gpu(p->job, gpu, &gpu_program_recorded, list, what, rest);
 }
 
 static Status predict_on(TrainPlan *p, const GpuModel *gpu, Device *device, OpWorkList *list)

@@ -272,7 +272,7 @@ static void print_speeds(const GpuModel *gpu, const Case *c, const Prediction *p
 {
   const double reached = p->flop * p->batch / p->recorded_s / gpu->reached_flop_per_s;
   (void)printf(
-      "\n%.0f %s recorded as a graph with copies beside, %.0f %s with kernels issued one by "
+      "\n%.0f %s recorded as a graph, %.0f %s with kernels issued one by "
       "one; PyTorch from the same counts %.0f compiled, %.0f not; %.0f %% of what products "
       "of matrices reach\n",
       speed(c, p, p->recorded_s), unit_of(c), speed(c, p, p->issued_s), unit_of(c),

@@ -76,6 +76,14 @@ void batch_norm2d_backward_sums_count(BatchNorm2dKernel *kernel, const void *x, 
   small(kernel);
 }
 
+/* By a relu's gradient of its own (y, dy, dz) and a norm's (x, dz twice, dx; frozen dz, dx) so many
+ * tensors more would be moved; dz is the residual's gradient as it is. */
+static double apart_tensors(BatchNorm2d norm)
+{
+  if (norm.frozen) return norm.add ? 1 : 2;
+  return norm.add ? 0 : 3;
+}
+
 void batch_norm2d_backward_from_sums_count(BatchNorm2dKernel *kernel,
                                            BatchNorm2dParameters parameters, const float *sums,
                                            int64_t count_all_ranks, const void *x, const void *y,
@@ -86,7 +94,7 @@ void batch_norm2d_backward_from_sums_count(BatchNorm2dKernel *kernel,
   const double add_bytes = kernel->plan.norm.add ? x_bytes : 0;
   OpWork work = moved(OP_NORM, gradient_reads(kernel) + added_bytes(write_dadd, add_bytes),
                       x_bytes + add_bytes);
-  work.fused_bytes = kernel->plan.norm.relu ? x_bytes : 0; /* y, dy, dz, but y once less or twice */
+  work.fused_bytes = kernel->plan.norm.relu ? apart_tensors(kernel->plan.norm) * x_bytes : 0;
   if (sums != NULL) small(kernel);
   note_in(kernel->notes, work);
 }
