@@ -31,6 +31,9 @@ Status device_open(int gpu, Device **device);
 void device_close(Device *device); /* accepts NULL */
 
 DeviceKind device_kind(const Device *device);
+/* Whether issued work goes on while the host does something else, as on GPUs; on the CPU it is done
+ * when the call returns. */
+bool device_works_beside(const Device *device);
 /* "AMD EPYC, 2 threads", "NVIDIA H200"; lives as long as the device. */
 const char *device_name(const Device *device);
 /* Bytes that may still be allocated: free memory of the GPU, or of the host. */

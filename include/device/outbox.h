@@ -8,9 +8,12 @@
  *   outbox_send     what was put is copied to the host, beside the compute stream
  *   outbox_wait     it has come
  *
- * A step's puts may be issued before the last step's have come, its send only after outbox_wait. On
- * the CPU a put is a plain copy, and there is no memory set aside. */
+ * A send has one of a few lanes, so that a step can be sent before the results of another are waited
+ * for; a lane is sent again only after it was waited for. On the CPU a put is a plain copy, and there
+ * is no memory set aside. */
 typedef struct Outbox Outbox;
+
+enum { OUTBOX_LANES = 3 };
 
 Status outbox_open(Device *device, Outbox **outbox);
 void outbox_close(Outbox *outbox); /* accepts NULL; waits for what is under way */
@@ -19,8 +22,9 @@ void outbox_close(Outbox *outbox); /* accepts NULL; waits for what is under way 
 void outbox_reserve(Outbox *outbox, size_t bytes);
 Status outbox_allocate(Outbox *outbox);
 
-/* to_host: of the device's own (device_allocate_host); filled when outbox_wait returns. */
+/* to_host: of the device's own (device_allocate_host); filled when outbox_wait of the lane that it is
+ * sent by returns. */
 void outbox_put(Outbox *outbox, void *to_host, const void *from, size_t bytes);
-void outbox_send(Outbox *outbox);
+void outbox_send(Outbox *outbox, int32_t lane);
 /* Errors: as inbox_wait. */
-Status outbox_wait(Outbox *outbox);
+Status outbox_wait(Outbox *outbox, int32_t lane);

@@ -131,6 +131,11 @@ DeviceKind device_kind(const Device *device)
   return device->driver->kind;
 }
 
+bool device_works_beside(const Device *device)
+{
+  return device_has_streams(device);
+}
+
 const char *device_name(const Device *device)
 {
   return device->driver->name(device->handle);

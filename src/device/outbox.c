@@ -5,6 +5,7 @@
 
 struct Outbox {
   WaitingRoom room;
+  void *sent[OUTBOX_LANES]; /* marks */
 };
 
 Status outbox_open(Device *device, Outbox **outbox)
@@ -20,7 +21,10 @@ Status outbox_open(Device *device, Outbox **outbox)
 void outbox_close(Outbox *outbox)
 {
   if (outbox == NULL) return;
+  const Device *device = outbox->room.device;
   waiting_room_close(&outbox->room);
+  for (int32_t lane = 0; lane < OUTBOX_LANES; ++lane)
+    if (outbox->sent[lane] != NULL) device->driver->mark_close(device->handle, outbox->sent[lane]);
   memory_free(outbox);
 }
 
@@ -31,7 +35,12 @@ void outbox_reserve(Outbox *outbox, size_t bytes)
 
 Status outbox_allocate(Outbox *outbox)
 {
-  return waiting_room_allocate(&outbox->room, "results that wait");
+  const Device *device = outbox->room.device;
+  TRY(waiting_room_allocate(&outbox->room, "results that wait"));
+  if (outbox->room.emptied == NULL) return STATUS_OK;
+  for (int32_t lane = 0; lane < OUTBOX_LANES; ++lane)
+    TRY(device->driver->mark_open(device->handle, &outbox->sent[lane]));
+  return STATUS_OK;
 }
 
 void outbox_put(Outbox *outbox, void *to_host, const void *from, size_t bytes)
@@ -48,7 +57,7 @@ void outbox_put(Outbox *outbox, void *to_host, const void *from, size_t bytes)
   device_copy(device, waiting_room_add(room, to_host, bytes), from, bytes);
 }
 
-void outbox_send(Outbox *outbox)
+void outbox_send(Outbox *outbox, int32_t lane)
 {
   WaitingRoom *room = &outbox->room;
   Device *device = room->device;
@@ -63,10 +72,11 @@ void outbox_send(Outbox *outbox)
                 driver->download(handle, STREAM_OUT, piece->to, piece->memory, piece->bytes));
   }
   device_fail(device, driver->mark_set(handle, room->emptied, STREAM_OUT));
+  device_fail(device, driver->mark_set(handle, outbox->sent[lane], STREAM_OUT));
   waiting_room_clear(room);
 }
 
-Status outbox_wait(Outbox *outbox)
+Status outbox_wait(Outbox *outbox, int32_t lane)
 {
-  return waiting_room_meet(&outbox->room, outbox->room.emptied);
+  return waiting_room_meet(&outbox->room, outbox->sent[lane]);
 }

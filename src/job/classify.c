@@ -152,12 +152,19 @@ static bool is_empty(void *context, const TileBatch *batch)
   return classify_is_empty(&c->task, batch->unit, batch->valid);
 }
 
-static Status compute(void *context, TileBatch *batch)
+static Status begin(void *context, const TileBatch *batch)
 {
   Classification *c = context;
   const Results *results = batch->results;
-  return classify_engine_run(&c->engine, batch->pixels, batch->valid, results->classes,
-                             results->probabilities);
+  classify_engine_begin(&c->engine, batch->lane, batch->pixels, batch->valid, results->classes,
+                        results->probabilities);
+  return STATUS_OK;
+}
+
+static Status end(void *context, TileBatch *batch)
+{
+  Classification *c = context;
+  return classify_engine_end(&c->engine, batch->lane);
 }
 
 static Status pack(void *context, const TileBatch *batch, ShardUnit *unit)
@@ -179,7 +186,8 @@ TileCalls classification_calls(Classification *c)
                      .open_results = open_results,
                      .close_results = close_results,
                      .is_empty = is_empty,
-                     .compute = compute,
+                     .begin = begin,
+                     .end = end,
                      .pack = pack};
 }
 

@@ -26,9 +26,11 @@ Status classify_engine_bytes(Device *device, const Model *model, ClassifyEngineO
   TRY(open_network(device, model, &options, &network));
   const Shape image = image_shape(model, &options);
   const size_t pixels = (size_t)shape_pixels(image);
-  *bytes = network_bytes(network) + tile_input_bytes(image);
-  if (options.wants_classes) *bytes += pixels;
-  if (options.wants_probabilities) *bytes += pixels * (size_t)model->class_count * sizeof(float);
+  const size_t copies = device_works_beside(device) ? 2 : 1;
+  *bytes = network_bytes(network) + tile_input_bytes(device, image);
+  if (options.wants_classes) *bytes += copies * pixels;
+  if (options.wants_probabilities)
+    *bytes += copies * pixels * (size_t)model->class_count * sizeof(float);
   network_close(network);
   return STATUS_OK;
 }
@@ -38,16 +40,19 @@ static Status allocate(ClassifyEngine *engine, const ClassifyEngineOptions *opti
   void *memory;
   Device *device = engine->device;
   const size_t pixels = (size_t)shape_pixels(engine->input.image);
+  const size_t probability_bytes = pixels * (size_t)engine->class_count * sizeof(float);
+  TRY(outbox_open(device, &engine->outbox));
   if (options->wants_classes) {
     TRY(device_allocate(device, pixels, "a batch of classes", &memory));
     engine->classes = memory;
+    outbox_reserve(engine->outbox, pixels);
   }
   if (options->wants_probabilities) {
-    TRY(device_allocate(device, pixels * (size_t)engine->class_count * sizeof(float),
-                        "a batch of probabilities", &memory));
+    TRY(device_allocate(device, probability_bytes, "a batch of probabilities", &memory));
     engine->probabilities = memory;
+    outbox_reserve(engine->outbox, probability_bytes);
   }
-  return STATUS_OK;
+  return outbox_allocate(engine->outbox);
 }
 
 static Status fill(ClassifyEngine *engine, const Model *model, const ClassifyEngineOptions *options)
@@ -73,6 +78,7 @@ Status classify_engine_open(Device *device, const Model *model, ClassifyEngineOp
 
 void classify_engine_close(ClassifyEngine *engine)
 {
+  outbox_close(engine->outbox);
   network_close(engine->network);
   tile_input_close(&engine->input);
   if (engine->device != NULL) {
@@ -90,21 +96,26 @@ static void predict(ClassifyEngine *engine, uint8_t *classes, float *probabiliti
   const int32_t class_count = engine->class_count;
   if (engine->classes != NULL) {
     engine->backend->argmax(engine->device, shape, logits, class_count, engine->classes);
-    device_download(engine->device, classes, engine->classes, pixels);
+    outbox_put(engine->outbox, classes, engine->classes, pixels);
   }
   if (engine->probabilities != NULL) {
     engine->backend->softmax(engine->device, shape, logits, class_count, engine->probabilities);
-    device_download(engine->device, probabilities, engine->probabilities,
-                    pixels * (size_t)class_count * sizeof(float));
+    outbox_put(engine->outbox, probabilities, engine->probabilities,
+               pixels * (size_t)class_count * sizeof(float));
   }
 }
 
-Status classify_engine_run(ClassifyEngine *engine, const void *pixels, const uint8_t *valid,
-                           uint8_t *classes, float *probabilities)
+void classify_engine_begin(ClassifyEngine *engine, int32_t lane, const void *pixels,
+                           const uint8_t *valid, uint8_t *classes, float *probabilities)
 {
   tile_input_run(&engine->input, pixels, valid, network_input_shape(engine->network),
                  network_input(engine->network));
   network_forward(engine->network);
   predict(engine, classes, probabilities);
-  return device_synchronize(engine->device);
+  outbox_send(engine->outbox, lane);
+}
+
+Status classify_engine_end(ClassifyEngine *engine, int32_t lane)
+{
+  return outbox_wait(engine->outbox, lane);
 }

@@ -2,7 +2,7 @@
 
 #include <stdint.h>
 
-#include "device/device.h"
+#include "device/outbox.h"
 #include "model_package.h"
 #include "nn/network.h"
 #include "op/backend.h"
@@ -18,6 +18,7 @@ typedef struct ClassifyEngine {
   int32_t class_count;
   uint8_t *classes; /* device memory, as are these */
   float *probabilities;
+  Outbox *outbox;
 } ClassifyEngine;
 
 typedef struct ClassifyEngineOptions {
@@ -39,9 +40,12 @@ Status classify_engine_open(Device *device, const Model *model, ClassifyEngineOp
                             ClassifyEngine *engine);
 void classify_engine_close(ClassifyEngine *engine);
 
-/* Local. Waits until it is done. pixels: batch x height x width x bands of the model's pixel type;
- * valid: batch x height x width; both in host memory of the device, as are the results: classes
- * (batch x height x width indices, 255 where the network gave no number) and probabilities (batch x
- * height x width x classes), each only if it was wanted. */
-Status classify_engine_run(ClassifyEngine *engine, const void *pixels, const uint8_t *valid,
-                           uint8_t *classes, float *probabilities);
+/* Local. Does not wait. pixels: batch x height x width x bands of the model's pixel type; valid:
+ * batch x height x width; both in host memory of the device, as are the results: classes (batch x
+ * height x width indices, 255 where the network gave no number) and probabilities (batch x height x
+ * width x classes), each only if it was wanted. All are left alone until classify_engine_end of the
+ * same lane (device/outbox.h). */
+void classify_engine_begin(ClassifyEngine *engine, int32_t lane, const void *pixels,
+                           const uint8_t *valid, uint8_t *classes, float *probabilities);
+/* Local. Waits until the lane's results are there. */
+Status classify_engine_end(ClassifyEngine *engine, int32_t lane);

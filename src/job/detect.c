@@ -142,10 +142,18 @@ static bool is_empty(void *context, const TileBatch *batch)
   return true;
 }
 
-static Status compute(void *context, TileBatch *batch)
+static Status begin(void *context, const TileBatch *batch)
 {
   Detection *d = context;
-  return detect_look_run(d->look, batch->pixels, batch->valid, ((Results *)batch->results)->seen);
+  detect_look_begin(d->look, batch->lane, batch->pixels, batch->valid);
+  return STATUS_OK;
+}
+
+static Status end(void *context, TileBatch *batch)
+{
+  Detection *d = context;
+  return detect_look_end(d->look, batch->lane, batch->pixels, batch->valid,
+                         ((Results *)batch->results)->seen);
 }
 
 static Status pack_tile(Detection *d, const TileBatch *batch, int64_t tile, int64_t slot,
@@ -189,7 +197,8 @@ TileCalls detection_calls(Detection *d)
                      .open_results = open_results,
                      .close_results = close_results,
                      .is_empty = is_empty,
-                     .compute = compute,
+                     .begin = begin,
+                     .end = end,
                      .pack = pack};
 }
 

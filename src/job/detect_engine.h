@@ -56,7 +56,7 @@ typedef struct DetectThing {
   const uint8_t *mask; /* mask_height_px x mask_width_px, 0 or 1; NULL where there are no masks */
 } DetectThing;
 
-/* What was found in a tile. The engine's, until its next run. */
+/* What was found in a tile. The engine's, until its next end. */
 typedef struct DetectTile {
   const DetectThing *things;
   int32_t count;
@@ -75,14 +75,17 @@ typedef struct DetectEngine {
   Status (*open)(void *model, Device *device, const DetectEngineOptions *options, void **engine);
   void (*close)(void *engine); /* accepts NULL */
 
-  /* Local. Waits until it is done. pixels: batch x height x width x bands of the model's type;
-   * valid: batch x height x width, 1 = data (elsewhere pixels are 0); both in host memory of the
-   * device. tiles: batch_size of them.
+  /* Local. pixels: batch x height x width x bands of the model's type; valid: batch x height x width,
+   * 1 = data (elsewhere pixels are 0); both in host memory of the device, the same for both calls of
+   * a lane (device/outbox.h). tiles: batch_size of them. begin issues what it can and does not wait
+   * (NULL: end does all); end waits until the lane is done. Two lanes may be begun at once.
    *
    * What it must keep: the same tile gives the same things in the same order, to the last bit,
    * whatever else is in the batch and wherever the tile stands in it. A tile without data gives
    * nothing. Only whole numbers of memory: scores and boxes are finite, windows lie in the tile. */
-  Status (*run)(void *engine, const void *pixels, const uint8_t *valid, DetectTile *tiles);
+  void (*begin)(void *engine, int32_t lane, const void *pixels, const uint8_t *valid);
+  Status (*end)(void *engine, int32_t lane, const void *pixels, const uint8_t *valid,
+                DetectTile *tiles);
 } DetectEngine;
 
 /* The networks of this program: Mask R-CNN and Faster R-CNN. */

@@ -123,10 +123,16 @@ static Status check_tiles(const DetectLook *look, int32_t width_px, int32_t heig
   return STATUS_OK;
 }
 
-static Status look_once(DetectLook *look, const void *pixels, const uint8_t *valid,
+static void begin(DetectLook *look, int32_t lane, const void *pixels, const uint8_t *valid)
+{
+  if (look->table->begin != NULL) look->table->begin(look->engine, lane, pixels, valid);
+}
+
+/* Ends what was begun. */
+static Status look_once(DetectLook *look, int32_t lane, const void *pixels, const uint8_t *valid,
                         DetectSeen *seen)
 {
-  TRY(look->table->run(look->engine, pixels, valid, look->tiles));
+  TRY(look->table->end(look->engine, lane, pixels, valid, look->tiles));
   TRY(check_tiles(look, look->options.tile_width_px, look->options.tile_height_px));
   for (int32_t i = 0; i < look->options.batch_size; ++i) {
     seen[i].was_full = look->tiles[i].full;
@@ -147,7 +153,8 @@ static Status look_in_view(DetectLook *look, int32_t view, const void *pixels, c
                      (char *)look->view_pixels + at * look->pixel_bytes);
     detect_view_show(view, width, height, 1, valid + at, look->view_valid + at);
   }
-  TRY(look->table->run(look->engine, look->view_pixels, look->view_valid, look->tiles));
+  begin(look, LOOK_LANE, look->view_pixels, look->view_valid);
+  TRY(look->table->end(look->engine, LOOK_LANE, look->view_pixels, look->view_valid, look->tiles));
   TRY(check_tiles(look, (view & 4) != 0 ? height : width, (view & 4) != 0 ? width : height));
   for (int32_t i = 0; i < look->options.batch_size; ++i) {
     DetectList *list = &look->views[i * DETECT_VIEWS_MOST + view];
@@ -158,15 +165,16 @@ static Status look_in_view(DetectLook *look, int32_t view, const void *pixels, c
   return STATUS_OK;
 }
 
-/* seen: its lists hold what was found. */
-static Status look_at(DetectLook *look, const void *pixels, const uint8_t *valid, DetectSeen *seen)
+/* seen: its lists hold what was found. What is looked at once only was begun before. */
+static Status look_at(DetectLook *look, int32_t lane, const void *pixels, const uint8_t *valid,
+                      DetectSeen *seen)
 {
   for (int32_t i = 0; i < look->options.batch_size; ++i) {
     detect_list_clear(&seen[i].things);
     seen[i].was_full = seen[i].is_still_full = false;
     seen[i].part_count = 0;
   }
-  if (!look->options.augments) return look_once(look, pixels, valid, seen);
+  if (!look->options.augments) return look_once(look, lane, pixels, valid, seen);
   for (int32_t view = 0; view < look->view_count; ++view)
     TRY(look_in_view(look, view, pixels, valid, seen));
   for (int32_t i = 0; i < look->options.batch_size; ++i)
@@ -300,7 +308,8 @@ static Status look_at_parts(DetectLook *look, int32_t depth, const void *pixels,
     int64_t first;
     int64_t end;
     cut_parts(look, pixels, valid, window, parts, unit, level);
-    TRY(look_at(look, level->pixels, level->valid, level->seen));
+    detect_look_begin(look, LOOK_LANE, level->pixels, level->valid);
+    TRY(look_at(look, LOOK_LANE, level->pixels, level->valid, level->seen));
     tile_plan_unit(parts, unit, &first, &end);
     for (int64_t part = first; part < end; ++part)
       TRY(add_part(look, depth, part, part - first, parts, merge, whole));
@@ -329,10 +338,16 @@ static Status look_closer(DetectLook *look, int32_t depth, const void *pixels, c
   return status;
 }
 
-Status detect_look_run(DetectLook *look, const void *pixels, const uint8_t *valid, DetectSeen *seen)
+void detect_look_begin(DetectLook *look, int32_t lane, const void *pixels, const uint8_t *valid)
+{
+  if (!look->options.augments) begin(look, lane, pixels, valid);
+}
+
+Status detect_look_end(DetectLook *look, int32_t lane, const void *pixels, const uint8_t *valid,
+                       DetectSeen *seen)
 {
   const Window window = {0, 0, look->options.tile_width_px, look->options.tile_height_px};
-  TRY(look_at(look, pixels, valid, seen));
+  TRY(look_at(look, lane, pixels, valid, seen));
   for (int32_t i = 0; i < look->options.batch_size; ++i) {
     const size_t at = (size_t)i * (size_t)look->tile_px;
     if (seen[i].was_full)

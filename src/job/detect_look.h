@@ -2,6 +2,7 @@
 
 #include "detect_list.h"
 #include "detect_views.h"
+#include "device/outbox.h"
 #include "object_merge.h"
 
 /* Looks at batches of tiles with an engine, as often as it takes: in several views where that is
@@ -43,6 +44,9 @@ Status detect_look_open(const DetectEngine *table, void *engine, Device *device,
                         const DetectLookOptions *options, DetectLook **look);
 void detect_look_close(DetectLook *look); /* accepts NULL */
 
-/* pixels and valid as for the engine's run; seen: batch_size, whose lists are filled anew. */
-Status detect_look_run(DetectLook *look, const void *pixels, const uint8_t *valid,
+/* pixels, valid and lane as for the engine; LOOK_LANE is the look's own. begin issues the first look
+ * and does not wait. seen: batch_size, whose lists end fills anew. */
+enum { LOOK_LANE = OUTBOX_LANES - 1 };
+void detect_look_begin(DetectLook *look, int32_t lane, const void *pixels, const uint8_t *valid);
+Status detect_look_end(DetectLook *look, int32_t lane, const void *pixels, const uint8_t *valid,
                        DetectSeen *seen);

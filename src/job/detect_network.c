@@ -25,7 +25,9 @@ typedef struct DetectorEngine {
   const DetectorModel *model;
   Detector *detector;
   TileInput input;
-  FoundObjects found;
+  FoundObjects found[OUTBOX_LANES]; /* one of each lane; one for all where nothing works beside */
+  int32_t found_count;
+  Outbox *outbox;
   DetectThing *things; /* batch x OBJECTS_MOST */
 } DetectorEngine;
 
@@ -126,9 +128,20 @@ static Status engine_bytes(void *model, Device *device, const DetectEngineOption
   const DetectorModel *m = model;
   Detector *detector;
   TRY(detector_open(&m->model.parts, device, options_of(m, wanted), &detector));
-  *bytes = detector_bytes(detector) + tile_input_bytes(image_of(m, wanted));
+  *bytes = detector_bytes(detector) + tile_input_bytes(device, image_of(m, wanted));
   detector_close(detector);
   return STATUS_OK;
+}
+
+static Status open_found(DetectorEngine *e)
+{
+  const DetectorBuffers *buffers = detector_buffers(e->detector);
+  e->found_count = device_works_beside(e->device) ? OUTBOX_LANES : 1;
+  for (int32_t lane = 0; lane < e->found_count; ++lane)
+    TRY(found_objects_open(e->device, buffers, &e->found[lane]));
+  TRY(outbox_open(e->device, &e->outbox));
+  found_objects_reserve(&e->found[0], buffers, e->outbox);
+  return outbox_allocate(e->outbox);
 }
 
 static Status fill(DetectorEngine *e, const DetectEngineOptions *wanted)
@@ -139,7 +152,7 @@ static Status fill(DetectorEngine *e, const DetectEngineOptions *wanted)
   TRY(detector_allocate(e->detector));
   TRY(tile_input_open(e->device, model, image_of(e->model, wanted),
                       detector_input_shape(e->detector), &e->input));
-  TRY(found_objects_open(e->device, detector_buffers(e->detector), &e->found));
+  TRY(open_found(e));
   TRY(memory_allocate((size_t)wanted->batch_size * OBJECTS_MOST, sizeof *e->things, "objects",
                       &memory));
   e->things = memory;
@@ -151,7 +164,9 @@ static void close_engine(void *engine)
   DetectorEngine *e = engine;
   if (e == NULL) return;
   tile_input_close(&e->input);
-  found_objects_close(&e->found);
+  outbox_close(e->outbox);
+  for (int32_t lane = 0; lane < OUTBOX_LANES; ++lane)
+    found_objects_close(&e->found[lane]);
   detector_close(e->detector);
   memory_free(e->things);
   memory_free(e);
@@ -206,9 +221,9 @@ static bool has_data(const uint8_t *valid, int64_t pixels)
   return memchr(valid, 1, (size_t)pixels) != NULL;
 }
 
-static void fill_tile(DetectorEngine *e, int32_t image, bool data, DetectTile *tile)
+static void fill_tile(const DetectorEngine *e, const FoundObjects *f, int32_t image, bool data,
+                      DetectTile *tile)
 {
-  const FoundObjects *f = &e->found;
   DetectThing *things = e->things + (int64_t)image * OBJECTS_MOST;
   const int32_t first_row = found_objects_row(f, image);
   const bool masks = f->mask_pixels > 0;
@@ -221,16 +236,28 @@ static void fill_tile(DetectorEngine *e, int32_t image, bool data, DetectTile *t
   }
 }
 
-static Status run(void *engine, const void *pixels, const uint8_t *valid, DetectTile *tiles)
+static FoundObjects *found_in(DetectorEngine *e, int32_t lane)
+{
+  return &e->found[lane % e->found_count];
+}
+
+static void begin(void *engine, int32_t lane, const void *pixels, const uint8_t *valid)
 {
   DetectorEngine *e = engine;
-  const int64_t tile_pixels = (int64_t)e->input.image.height * e->input.image.width;
   tile_input_run(&e->input, pixels, valid, detector_input_shape(e->detector),
                  detector_input(e->detector));
   detector_find(e->detector);
-  TRY(found_objects_download(&e->found, detector_buffers(e->detector)));
+  found_objects_send(found_in(e, lane), detector_buffers(e->detector), e->outbox, lane);
+}
+
+static Status end(void *engine, int32_t lane, const void *pixels, const uint8_t *valid,
+                  DetectTile *tiles)
+{
+  DetectorEngine *e = engine;
+  const int64_t tile_pixels = (int64_t)e->input.image.height * e->input.image.width;
+  TRY(outbox_wait(e->outbox, lane));
   for (int32_t i = 0; i < e->input.image.images; ++i)
-    fill_tile(e, i, has_data(valid + i * tile_pixels, tile_pixels), &tiles[i]);
+    fill_tile(e, found_in(e, lane), i, has_data(valid + i * tile_pixels, tile_pixels), &tiles[i]);
   return STATUS_OK;
 }
 
@@ -239,4 +266,5 @@ const DetectEngine detect_network = {.open_model = open_model,
                                      .bytes = engine_bytes,
                                      .open = open_engine,
                                      .close = close_engine,
-                                     .run = run};
+                                     .begin = begin,
+                                     .end = end};

@@ -64,6 +64,47 @@ Status found_objects_download(FoundObjects *f, const DetectorBuffers *b)
   return device_synchronize(f->device);
 }
 
+void found_objects_reserve(const FoundObjects *f, const DetectorBuffers *b, Outbox *outbox)
+{
+  const size_t images = (size_t)f->images;
+  const size_t objects = images * (size_t)f->capacity;
+  const size_t rows = (size_t)b->detected.capacity;
+  outbox_reserve(outbox, 4 * objects * sizeof(float));
+  outbox_reserve(outbox, objects * sizeof(float));
+  outbox_reserve(outbox, objects * sizeof(int32_t));
+  outbox_reserve(outbox, images * sizeof(int32_t));
+  outbox_reserve(outbox, images * sizeof(int32_t));
+  if (f->mask_pixels == 0) return;
+  outbox_reserve(outbox, 4 * rows * sizeof(int32_t));
+  outbox_reserve(outbox, (rows + 1) * sizeof(int64_t));
+  outbox_reserve(outbox, sizeof(int32_t));
+  outbox_reserve(outbox, (size_t)f->mask_pixels);
+}
+
+static void put_masks(FoundObjects *f, const DetectorBuffers *b, Outbox *outbox)
+{
+  const size_t rows = (size_t)b->detected.capacity;
+  if (f->mask_pixels == 0) return;
+  outbox_put(outbox, f->windows, b->pasted.windows, 4 * rows * sizeof(int32_t));
+  outbox_put(outbox, f->offsets, b->pasted.offsets, (rows + 1) * sizeof(int64_t));
+  outbox_put(outbox, f->missing, b->pasted.missing, sizeof(int32_t));
+  const int64_t pixels = device_works_beside(f->device) ? f->mask_pixels : f->offsets[rows];
+  outbox_put(outbox, f->pixels, b->pasted.pixels, (size_t)pixels);
+}
+
+void found_objects_send(FoundObjects *f, const DetectorBuffers *b, Outbox *outbox, int32_t lane)
+{
+  const size_t images = (size_t)f->images;
+  const size_t objects = images * (size_t)f->capacity;
+  outbox_put(outbox, f->boxes, b->detections.boxes, 4 * objects * sizeof(float));
+  outbox_put(outbox, f->scores, b->detections.scores, objects * sizeof(float));
+  outbox_put(outbox, f->classes, b->detections.classes, objects * sizeof(int32_t));
+  outbox_put(outbox, f->counts, b->detections.counts, images * sizeof(int32_t));
+  outbox_put(outbox, f->dropped, b->detections.dropped, images * sizeof(int32_t));
+  put_masks(f, b, outbox);
+  outbox_send(outbox, lane);
+}
+
 int32_t found_objects_row(const FoundObjects *found, int32_t image)
 {
   int32_t row = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "device/outbox.h"
 #include "model/detector.h"
 #include "object_scores.h"
 
@@ -24,5 +25,11 @@ Status found_objects_open(Device *device, const DetectorBuffers *buffers, FoundO
 void found_objects_close(FoundObjects *found);
 /* Issues the copies, waits, and then those of the pixels that are there. */
 Status found_objects_download(FoundObjects *found, const DetectorBuffers *buffers);
+/* The same without waiting: by an outbox with room for it, in one of its lanes. Where the device works
+ * beside the host all the room for pixels comes, since nobody knows yet how many there are. */
+void found_objects_reserve(const FoundObjects *found, const DetectorBuffers *buffers,
+                           Outbox *outbox);
+void found_objects_send(FoundObjects *found, const DetectorBuffers *buffers, Outbox *outbox,
+                        int32_t lane);
 /* The row of the masks that an image's first object has. */
 int32_t found_objects_row(const FoundObjects *found, int32_t image);

@@ -216,7 +216,8 @@ static Status time_batches(const RasterPlan *p, Raster *raster, const TileCalls 
     const double started_s = clock_seconds();
     TRY(read_batch(p->task, raster, batch));
     const double read_s = clock_seconds();
-    TRY(calls->compute(calls->context, batch));
+    TRY(calls->begin(calls->context, batch));
+    TRY(calls->end(calls->context, batch));
     const double computed_s = clock_seconds();
     if (i < 0) continue;
     time->read_s += read_s - started_s;

@@ -22,9 +22,10 @@ Shape tile_input_shape(const Model *model, int32_t batch_size, int32_t height_px
                  .element = pixel_element(model->pixel)};
 }
 
-size_t tile_input_bytes(Shape image)
+size_t tile_input_bytes(const Device *device, Shape image)
 {
-  return shape_bytes(image) + (size_t)shape_pixels(image);
+  const size_t batch = shape_bytes(image) + (size_t)shape_pixels(image);
+  return device_works_beside(device) ? 2 * batch : batch; /* the next one waits in the inbox */
 }
 
 static Status allocate(TileInput *input)
@@ -40,7 +41,10 @@ static Status allocate(TileInput *input)
   input->mean = memory;
   TRY(device_allocate(input->device, bands * sizeof(float), "deviations", &memory));
   input->inverse_std = memory;
-  return STATUS_OK;
+  TRY(inbox_open(input->device, &input->inbox));
+  inbox_reserve(input->inbox, shape_bytes(input->image));
+  inbox_reserve(input->inbox, (size_t)shape_pixels(input->image));
+  return inbox_allocate(input->inbox);
 }
 
 static Status send_statistics(TileInput *input, const Model *model)
@@ -73,6 +77,7 @@ Status tile_input_open(Device *device, const Model *model, Shape image, Shape ne
 void tile_input_close(TileInput *input)
 {
   if (input->device == NULL) return;
+  inbox_close(input->inbox);
   device_release(input->device, input->pixels);
   device_release(input->device, input->valid);
   device_release(input->device, input->mean);
@@ -83,8 +88,9 @@ void tile_input_close(TileInput *input)
 void tile_input_run(TileInput *input, const void *pixels, const uint8_t *valid, Shape network,
                     void *to)
 {
-  device_upload(input->device, input->pixels, pixels, shape_bytes(input->image));
-  device_upload(input->device, input->valid, valid, (size_t)shape_pixels(input->image));
+  inbox_put(input->inbox, input->pixels, pixels, shape_bytes(input->image));
+  inbox_put(input->inbox, input->valid, valid, (size_t)shape_pixels(input->image));
+  inbox_take(input->inbox);
   backend_of(input->device)
       ->normalize(input->device, input->image, input->pixels, input->valid, input->mean,
                   input->inverse_std, network, to);

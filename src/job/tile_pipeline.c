@@ -234,17 +234,44 @@ static void show_progress(const Pipeline *pipeline, Progress *progress)
   progress_show(progress, done < progress->total ? done : progress->total, note);
 }
 
+static Status end_batch(Pipeline *pipeline, Slot *slot, Progress *progress)
+{
+  if (slot == NULL) return STATUS_OK;
+  TRY(pipeline->calls->end(pipeline->calls->context, &slot->batch));
+  set_state(pipeline, slot, SLOT_DONE);
+  show_progress(pipeline, progress);
+  return STATUS_OK;
+}
+
+/* Whether there is reason to end the batch at hand before the next one is begun: none is ready. */
+static bool is_starved(Pipeline *pipeline)
+{
+  (void)pthread_mutex_lock(&pipeline->lock);
+  const bool starved = find_slot(pipeline, SLOT_READY) == NULL;
+  (void)pthread_mutex_unlock(&pipeline->lock);
+  return starved;
+}
+
 static Status compute(Pipeline *pipeline, Progress *progress)
 {
-  for (;;) {
-    if (interrupt_requested())
+  const bool beside = device_works_beside(pipeline->device);
+  Slot *begun = NULL;
+  for (int32_t lane = 0;; lane = 1 - lane) {
+    if (interrupt_requested()) {
+      TRY(end_batch(pipeline, begun, progress));
       return status_set(STATUS_INTERRUPTED,
                         "stopped by a signal; the same command goes on where this one ended");
+    }
+    if (begun != NULL && (!beside || is_starved(pipeline))) {
+      TRY(end_batch(pipeline, begun, progress));
+      begun = NULL;
+    }
     Slot *slot = wait_for_ready(pipeline);
-    if (slot == NULL) return STATUS_OK;
-    TRY(pipeline->calls->compute(pipeline->calls->context, &slot->batch));
-    set_state(pipeline, slot, SLOT_DONE);
-    show_progress(pipeline, progress);
+    if (slot == NULL) return end_batch(pipeline, begun, progress);
+    slot->batch.lane = lane;
+    TRY(pipeline->calls->begin(pipeline->calls->context, &slot->batch));
+    TRY(end_batch(pipeline, begun, progress));
+    begun = slot;
   }
 }
 
@@ -298,12 +325,13 @@ static Status allocate_batch(const Pipeline *pipeline, TileBatch *batch)
   return pipeline->calls->open_results(pipeline->calls->context, &batch->results);
 }
 
-/* One slot with every reader, one that waits, one that is computed, one that is stored; no more than
- * there are batches. */
+/* One slot with every reader, one that waits, one that is computed (two where the device works beside
+ * the host), one that is stored; no more than there are batches. */
 static Status allocate(Pipeline *pipeline)
 {
   const int64_t units = pipeline->task->tiles.unit_count;
-  const int32_t wanted = pipeline->task->reader_threads + 3;
+  const int32_t computed = device_works_beside(pipeline->device) ? 2 : 1;
+  const int32_t wanted = pipeline->task->reader_threads + 2 + computed;
   for (int32_t i = 0; i < wanted && (i == 0 || i < units); ++i) {
     pipeline->slot_count = i + 1;
     TRY(allocate_batch(pipeline, &pipeline->slots[i].batch));

@@ -7,7 +7,8 @@
 #include "tile_shard.h"
 
 /* The way of a rank's batches: reader threads take units from the work service and decode, the
- * caller's thread computes, a writer thread stores. A few slots go round; nothing else is held.
+ * caller's thread computes, a writer thread stores. A few slots go round; nothing else is held. Where
+ * the device works beside the host, a batch is begun before the one before it has ended.
  *
  *   FREE -> reader -> READY -> caller -> DONE -> writer -> FREE */
 
@@ -15,6 +16,7 @@
  * tiles of nothing. */
 typedef struct TileBatch {
   int64_t unit;
+  int32_t lane;   /* that it is computed in (device/outbox.h): 0 and 1 in turn */
   bool is_empty;  /* nothing was computed: the results say nothing */
   void *pixels;   /* batch x height x width x bands of the task's type; host memory of the device */
   uint8_t *valid; /* batch x height x width */
@@ -29,8 +31,11 @@ typedef struct TileCalls {
   void (*close_results)(void *context, void *results);
   /* In readers' threads: whether nothing of the batch is to be computed. */
   bool (*is_empty)(void *context, const TileBatch *batch);
-  /* In the caller's thread: from pixels to results. */
-  Status (*compute)(void *context, TileBatch *batch);
+  /* In the caller's thread: from pixels to results. begin issues what it can and does not wait; the
+   * results are there when end returns. One other batch, of the other lane, may be begun in between.
+   */
+  Status (*begin)(void *context, const TileBatch *batch);
+  Status (*end)(void *context, TileBatch *batch);
   /* In the writer's thread: what is stored of the batch, in memory of the context, since the slot
    * is given free before it is written. */
   Status (*pack)(void *context, const TileBatch *batch, ShardUnit *unit);

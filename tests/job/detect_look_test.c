@@ -19,7 +19,8 @@ typedef struct Finder {
 
 static const uint8_t one = 1;
 
-static Status run(void *engine, const void *pixels, const uint8_t *valid, DetectTile *tiles)
+static Status end(void *engine, int32_t lane, const void *pixels, const uint8_t *valid,
+                  DetectTile *tiles)
 {
   Finder *finder = engine;
   int32_t all = 0;
@@ -50,7 +51,7 @@ static Status run(void *engine, const void *pixels, const uint8_t *valid, Detect
   return STATUS_OK;
 }
 
-static const DetectEngine table = {.run = run};
+static const DetectEngine table = {.end = end};
 
 typedef struct Fixture {
   Device *device;
@@ -102,7 +103,7 @@ static void look(Fixture *f, int32_t limit, bool augments)
   f->finder->limit = limit;
   f->finder->runs = 0;
   CHECK_OK(detect_look_open(&table, f->finder, f->device, &options, &looker));
-  CHECK_OK(detect_look_run(looker, f->pixels, f->valid, f->seen));
+  CHECK_OK(detect_look_end(looker, 0, f->pixels, f->valid, f->seen));
   detect_look_close(looker);
 }
 
@@ -210,7 +211,7 @@ static void an_object_outside_of_its_tile_is_an_error(void **state)
   for (size_t i = 0; i < sizeof shifts_px / sizeof *shifts_px; ++i) {
     f->finder->shift_px = shifts_px[i];
     CHECK_FAILS(STATUS_BAD_INPUT, "outside of its tile",
-                detect_look_run(looker, f->pixels, f->valid, f->seen));
+                detect_look_end(looker, 0, f->pixels, f->valid, f->seen));
   }
   detect_look_close(looker);
 }

@@ -256,7 +256,8 @@ static bool has_data(const uint8_t *valid, int64_t count)
   return false;
 }
 
-static Status run(void *memory, const void *pixels, const uint8_t *valid, DetectTile *tiles)
+static Status end(void *memory, int32_t lane, const void *pixels, const uint8_t *valid,
+                  DetectTile *tiles)
 {
   OracleEngine *engine = memory;
   const int64_t tile_px = (int64_t)engine->options.tile_width_px * engine->options.tile_height_px;
@@ -285,4 +286,4 @@ const DetectEngine oracle_engine = {.open_model = open_model,
                                     .bytes = count_bytes,
                                     .open = open_engine,
                                     .close = close_engine,
-                                    .run = run};
+                                    .end = end};
