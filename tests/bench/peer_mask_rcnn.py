@@ -12,8 +12,8 @@ Speaks as peer_unet.py does: one line of JSON when it is ready, one per "go" on 
           512 regions an image. The rate is so small that the weights stay what they are, and with them the counts
 
 Both sides must do the same work, so weights, images and objects are shared: --write makes them in FOLDER
-(weights.safetensors with torchvision's names; input.safetensors with image.I, truth.I.boxes, .labels, .masks; case.json) and
-ends; later calls read them. Weights come from the formula of tests/golden, scaled so that scores spread. The line "ready"
+(weights.safetensors with torchvision's names; input.safetensors with image.I, truth.I.boxes, .labels, .masks; case.json; for our
+side the same as case.txt and case.f32) and ends; later calls read them. Weights come from the formula of tests/golden, scaled so that scores spread. The line "ready"
 tells proposals and detections of an image, and the regions with an object in training, so that a driver can compare.
 """
 import argparse
@@ -35,7 +35,7 @@ def parse():
     parser.add_argument("--case", required=True, help="folder of the weights, images and objects that both sides take")
     parser.add_argument("--backbone", default="resnet50")
     parser.add_argument("--size", type=int, default=512, help="side of an image, px")
-    parser.add_argument("--batch", type=int, default=0, help="images; 0: the best of 1, 2, 4 (infer) or 2 (train)")
+    parser.add_argument("--batch", type=int, default=0, help="images; 0: the best of some (infer), 2 or on a GPU 8 (train)")
     parser.add_argument("--classes", type=int, default=2, help="with background; for --write")
     parser.add_argument("--objects", type=int, default=40, help="of an image; for --write")
     parser.add_argument("--paste", choices=["on", "off"], default="on")
@@ -114,11 +114,21 @@ def write_case(arguments):
     os.makedirs(arguments.case, exist_ok=True)
     save_file(net.state_dict(), os.path.join(arguments.case, "weights.safetensors"))
     save_file(inputs, os.path.join(arguments.case, "input.safetensors"))
+    write_plain(arguments, {**net.state_dict(), **inputs})
     with open(os.path.join(arguments.case, "case.json"), "w") as stream:
         json.dump({"kind": "mask_rcnn", "backbone": arguments.backbone, "bands": 3, "classes": arguments.classes, "norm": "trained",
                    "norm_eps": 1e-5, "images": IMAGES, "height": arguments.size, "width": arguments.size, "objects": arguments.objects,
                    "mean": list(net.transform.image_mean), "std": list(net.transform.image_std)}, stream, indent=1)
         stream.write("\n")
+
+
+def write_plain(arguments, tensors):
+    """The same for our side (case_file.h)."""
+    with open(os.path.join(arguments.case, "case.txt"), "w") as text, open(os.path.join(arguments.case, "case.f32"), "wb") as values:
+        text.write("backbone %s\nclasses %d\nimages %d\nsize %d\n" % (arguments.backbone, arguments.classes, IMAGES, arguments.size))
+        for name, tensor in tensors.items():
+            text.write("tensor %s %d\n" % (name, tensor.numel()))
+            values.write(tensor.to(torch.float32).contiguous().numpy().tobytes())
 
 
 class Case:
@@ -127,19 +137,20 @@ class Case:
             self.about = json.load(stream)
         self.state = load_file(os.path.join(arguments.case, "weights.safetensors"))
         self.inputs = load_file(os.path.join(arguments.case, "input.safetensors"))
+        self.place = peer.place(arguments)
         if self.about["backbone"] != arguments.backbone or self.about["height"] != arguments.size:
             sys.exit("%s was written for %s and %d px" % (arguments.case, self.about["backbone"], self.about["height"]))
 
     def network(self):
         net = network(self.about["backbone"], self.about["classes"], self.about["height"])
         net.load_state_dict(self.state)
-        return net
+        return net.to(self.place)
 
     def images(self, batch):
-        return [self.inputs["image.%d" % (i % self.about["images"])] for i in range(batch)]
+        return [self.inputs["image.%d" % (i % self.about["images"])].to(self.place) for i in range(batch)]
 
     def targets(self, batch):
-        return [{key: self.inputs["truth.%d.%s" % (i % self.about["images"], key)] for key in ("boxes", "labels", "masks")}
+        return [{key: self.inputs["truth.%d.%s" % (i % self.about["images"], key)].to(self.place) for key in ("boxes", "labels", "masks")}
                 for i in range(batch)]
 
 
@@ -200,12 +211,14 @@ class Values(torch.nn.Module):
 class Infer:
     """One call: one batch of images to results. Variants: nchw is PyTorch's own layout, else channels last."""
 
-    variants = ["eager", "eager nchw", "folded", "folded nchw", "traced", "compiled backbone", "compiled"]
+    variants = {"cpu": ["eager", "eager nchw", "folded", "folded nchw", "traced", "compiled backbone", "compiled"],
+                "gpu": ["eager", "folded", "compiled backbone", "eager nchw", "compiled"]}
     casts = [True, False]
-    batches = [1, 2, 4]
+    batches = {"cpu": [1, 2, 4], "gpu": [4, 8, 16]}
 
     def __init__(self, arguments, variant, batch, autocast):
         case = Case(arguments)
+        self.place = case.place
         half = arguments.precision == "bf16"
         self.autocast = half and autocast
         self.images = case.images(batch)
@@ -234,7 +247,7 @@ class Infer:
                 setattr(owner, name, torch.compile(getattr(owner, name), dynamic=False if is_steady else None))
 
     def cast(self):
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.autocast, cache_enabled=False)
+        return torch.autocast(self.place, torch.bfloat16, enabled=self.autocast, cache_enabled=False)
 
     def __call__(self):
         with torch.no_grad(), self.cast():
@@ -244,12 +257,14 @@ class Infer:
 class Train:
     """One call: one step."""
 
-    variants = ["eager", "eager nchw", "compiled backbone", "compiled"]
+    variants = {"cpu": ["eager", "eager nchw", "compiled backbone", "compiled"],
+                "gpu": ["eager", "compiled backbone", "eager nchw", "compiled"]}
     casts = [True]
-    batches = [2]
+    batches = {"cpu": [2], "gpu": [8]}
 
     def __init__(self, arguments, variant, batch, autocast):
         case = Case(arguments)
+        self.place = case.place
         self.half = arguments.precision == "bf16"
         self.images, self.targets = case.images(batch), case.targets(batch)
         self.net = case.network().train()
@@ -263,7 +278,7 @@ class Train:
 
     def __call__(self):
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+        with torch.autocast(self.place, torch.bfloat16, enabled=self.half):
             losses = self.net(self.images, self.targets)
         sum(losses.values()).backward()
         self.optimizer.step()
@@ -291,8 +306,7 @@ def work_counts(arguments):
 
 
 def main():
-    torch.set_num_threads(ARGUMENTS.threads)
-    torch.set_flush_denormal(True)
+    peer.settle(ARGUMENTS)
     torch.manual_seed(1)
     if ARGUMENTS.write:
         return write_case(ARGUMENTS)

@@ -2,7 +2,7 @@
 
     python3 tests/bench/peer_unet.py --mode infer --encoder resnet34 --size 512 --precision bf16 --threads 2
 
-Tries its variants once (eager, traced, compiled; each with batches of 1 to 8 for inference), prints one line of JSON
+Tries its variants once (eager, traced, compiled; each with several batches for inference), prints one line of JSON
 that says which is the fastest, and waits. For every line "go" on stdin it runs one round of about --seconds and prints a
 line of JSON with the seconds per iteration, so that a driver can alternate between it and another program. "end" or the
 end of stdin ends it. What is timed:
@@ -22,7 +22,7 @@ def parse():
     parser.add_argument("--mode", choices=["infer", "train"], required=True)
     parser.add_argument("--encoder", default="resnet34")
     parser.add_argument("--size", type=int, default=512, help="side of an image, px")
-    parser.add_argument("--batch", type=int, default=0, help="images; 0: the best of 1, 2, 4, 8 (infer) or 8 (train)")
+    parser.add_argument("--batch", type=int, default=0, help="images; 0: the best of some (infer), 8 or on a GPU 32 (train)")
     parser.add_argument("--bands", type=int, default=3)
     parser.add_argument("--classes", type=int, default=2)
     peer.add_options(parser)
@@ -34,30 +34,34 @@ peer.prepare(ARGUMENTS)
 
 import torch  # noqa: E402
 import torch._inductor.config  # noqa: E402
-import segmentation_models_pytorch as smp  # noqa: E402
+try:
+    from segmentation_models_pytorch import Unet  # noqa: E402
+except ImportError:
+    from unet_net import Unet  # noqa: E402
 
 
 def network(arguments):
     torch.manual_seed(1)
-    net = smp.Unet(arguments.encoder, encoder_weights=None, in_channels=arguments.bands, classes=arguments.classes)
-    return net.to(memory_format=torch.channels_last)
+    net = Unet(arguments.encoder, encoder_weights=None, in_channels=arguments.bands, classes=arguments.classes)
+    return net.to(peer.place(arguments), memory_format=torch.channels_last)
 
 
 def images(arguments, batch):
     torch.manual_seed(2)
-    x = torch.randn(batch, arguments.bands, arguments.size, arguments.size)
+    x = torch.randn(batch, arguments.bands, arguments.size, arguments.size, device=peer.place(arguments))
     return x.contiguous(memory_format=torch.channels_last)
 
 
 class Infer:
     """One call: one batch of images to logits."""
 
-    variants = ["eager", "traced", "compiled"]
+    variants = {"cpu": ["eager", "traced", "compiled"], "gpu": ["eager", "compiled", "compiled graphs"]}
     casts = [True, False]
-    batches = [1, 2, 4, 8]
+    batches = {"cpu": [1, 2, 4, 8], "gpu": [16, 32, 64]}
 
     def __init__(self, arguments, variant, batch, autocast):
         self.x = images(arguments, batch)
+        self.place = peer.place(arguments)
         self.half = arguments.precision == "bf16"
         self.autocast = self.half and autocast
         net = network(arguments).eval()
@@ -67,13 +71,13 @@ class Infer:
         with torch.inference_mode(variant == "eager"), torch.no_grad(), self.cast():
             if variant == "traced":
                 net = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(net, example, check_trace=False)))
-            elif variant == "compiled":
+            elif variant.startswith("compiled"):
                 torch._inductor.config.freezing = True
-                net = torch.compile(net, dynamic=False)
+                net = torch.compile(net, dynamic=False, mode="reduce-overhead" if "graphs" in variant else None)
         self.net = net
 
     def cast(self):
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.autocast, cache_enabled=False)
+        return torch.autocast(self.place, torch.bfloat16, enabled=self.autocast, cache_enabled=False)
 
     def __call__(self):
         with torch.inference_mode(), self.cast():
@@ -84,23 +88,24 @@ class Infer:
 class Train:
     """One call: one step."""
 
-    variants = ["eager", "compiled"]
+    variants = {"cpu": ["eager", "compiled"], "gpu": ["eager", "compiled", "compiled graphs"]}
     casts = [True]
-    batches = [8]
+    batches = {"cpu": [8], "gpu": [32]}
 
     def __init__(self, arguments, variant, batch, autocast):
         self.x = images(arguments, batch)
-        self.labels = torch.randint(0, arguments.classes, (batch, arguments.size, arguments.size))
+        self.place = peer.place(arguments)
+        self.labels = torch.randint(0, arguments.classes, (batch, arguments.size, arguments.size), device=self.place)
         self.half = arguments.precision == "bf16"
         self.net = network(arguments).train()
         self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=1e-4, fused=True)
-        if variant == "compiled":
+        if variant.startswith("compiled"):
             torch._inductor.config.freezing = False
-            self.net = torch.compile(self.net, dynamic=False)
+            self.net = torch.compile(self.net, dynamic=False, mode="reduce-overhead" if "graphs" in variant else None)
 
     def __call__(self):
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+        with torch.autocast(self.place, torch.bfloat16, enabled=self.half):
             logits = self.net(self.x)
         loss = torch.nn.functional.cross_entropy(logits.float(), self.labels)
         loss.backward()
@@ -109,8 +114,7 @@ class Train:
 
 
 def main():
-    torch.set_num_threads(ARGUMENTS.threads)
-    torch.set_flush_denormal(True)
+    peer.settle(ARGUMENTS)
     best, tried = peer.choose(ARGUMENTS, Infer if ARGUMENTS.mode == "infer" else Train)
     peer.serve(ARGUMENTS, best, encoder=ARGUMENTS.encoder, version="torch " + torch.__version__,
                variant=best["variant"] + ", channels last", tried=tried)

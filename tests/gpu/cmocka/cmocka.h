@@ -51,6 +51,7 @@ static inline int cmocka_run(const struct CMUnitTest *tests, size_t count)
 #define cmocka_run_group_tests_name(name, tests, setup, teardown)                                  \
   cmocka_run(tests, sizeof(tests) / sizeof *(tests))
 
+#define print_error(...) ((void)fprintf(stderr, __VA_ARGS__))
 #define fail_msg(...) cmocka_fail(__FILE__, __LINE__, __VA_ARGS__)
 #define assert_true(c) ((c) ? (void)0 : fail_msg("%s", #c))
 #define assert_false(c) ((c) ? fail_msg("not: %s", #c) : (void)0)
