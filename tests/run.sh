@@ -25,8 +25,8 @@ quick=
 sanitize=
 for argument in "$@"; do
   case $argument in
-    --quick) quick=yes; labels+=(--label-exclude program); excluded+=('^model_unet') ;;
-    --sanitize) sanitize=yes; build_options+=(-DQUADRAT_SANITIZE=ON); excluded+=('_[34]_ranks$' '^model_unet_curve') ;;
+    --quick) quick=yes; labels+=(--label-exclude program); excluded+=('^model_unet' '^op_training_emulated') ;;
+    --sanitize) sanitize=yes; build_options+=(-DQUADRAT_SANITIZE=ON); excluded+=('_[34]_ranks$' '^model_unet_curve' '^op_training_emulated') ;;
     --fuzz=*) fuzz_s=${argument#*=}; build_options+=(--clang) ;;
     --cuda=auto | --cuda=on | --cuda=off) cuda=${argument#*=} ;;
     --folder=*) folder=${argument#*=} ;;
