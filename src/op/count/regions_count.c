@@ -2,10 +2,10 @@
 #include "note.h"
 
 /* Instructions of a thread, counted in the kernel's source: for each of four taps of a sample a
- * load's share of eight, a conversion and a product; for each region that a tile of a map asks
+ * load's share of eight, a conversion and a product with its sum; for each region that a tile of a map asks
  * whether it reaches it; for each region the tables of the tiles that it reaches, about 26 by a block
  * of 256 threads; for a bin in a pixel. */
-static const double instructions_per_tap = 3.5;
+static const double instructions_per_tap = 2.75;
 static const double instructions_per_question = 20;
 static const double instructions_per_region = 26 * 256 * 150.0;
 static const double instructions_per_share = 15;

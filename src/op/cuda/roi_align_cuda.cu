@@ -23,7 +23,8 @@ __device__ inline Eight load_pixel(Shape shape, const T *map, int32_t image, int
   return load8(map + pixel * shape.channels + channel);
 }
 
-/* Adds one sample, in the order of the CPU's sum. */
+/* Adds one sample, in the order of the CPU's sum: in float32 to the last bit; where maps have 16 bits
+ * products are not rounded. */
 template <typename T>
 __device__ inline void add_sample(Shape shape, const T *map, int32_t image, RoiTap row,
                                   RoiTap column, int32_t channel, Eight *sum)
@@ -32,16 +33,33 @@ __device__ inline void add_sample(Shape shape, const T *map, int32_t image, RoiT
   const Eight b = load_pixel(shape, map, image, row.low, column.high, channel);
   const Eight c = load_pixel(shape, map, image, row.high, column.low, channel);
   const Eight d = load_pixel(shape, map, image, row.high, column.high, channel);
+  const float of_a = row.low_weight * column.low_weight;
+  const float of_b = row.low_weight * column.high_weight;
+  const float of_c = row.high_weight * column.low_weight;
+  const float of_d = row.high_weight * column.high_weight;
 #pragma unroll
   for (int k = 0; k < 8; ++k)
-    sum->v[k] += row.low_weight * column.low_weight * a.v[k] +
-                 row.low_weight * column.high_weight * b.v[k] +
-                 row.high_weight * column.low_weight * c.v[k] +
-                 row.high_weight * column.high_weight * d.v[k];
+    if (sizeof(T) == sizeof(float))
+      sum->v[k] += of_a * a.v[k] + of_b * b.v[k] + of_c * c.v[k] + of_d * d.v[k];
+    else
+      sum->v[k] =
+          fmaf(of_d, d.v[k], fmaf(of_c, c.v[k], fmaf(of_b, b.v[k], fmaf(of_a, a.v[k], sum->v[k]))));
 }
 
-/* A thread has eight channels of one bin. */
-template <typename T>
+/* Over the number of samples; by its inverse where that is exact. */
+__device__ inline Eight mean_of(Eight sum, int32_t samples)
+{
+  const bool exact = (samples & (samples - 1)) == 0;
+  const float inverse = 1.0F / (float)samples;
+#pragma unroll
+  for (int k = 0; k < 8; ++k)
+    sum.v[k] = exact ? sum.v[k] * inverse : sum.v[k] / (float)samples;
+  return sum;
+}
+
+/* A thread has eight channels of a row of bins: where the row lies is found once for all of them.
+ * SAMPLES: align.sampling, so that a row's taps stay in registers; 0: any number. */
+template <typename T, int SAMPLES>
 __global__ void roi_align_kernel(const __grid_constant__ RoiAlign align,
                                  const __grid_constant__ Pyramid<T> pyramid, Regions regions,
                                  Shape y_shape, T *y)
@@ -49,32 +67,41 @@ __global__ void roi_align_kernel(const __grid_constant__ RoiAlign align,
   const int64_t index = thread_index();
   const int32_t eighths = y_shape.channels / 8;
   const int32_t pooled = align.pooled;
-  const int64_t bin = index / eighths;
-  const int64_t row = bin / (pooled * pooled);
+  const int32_t samples = SAMPLES > 0 ? SAMPLES : align.sampling;
+  const int32_t channel = (int32_t)(index % eighths) * 8;
+  const int64_t bins_row = index / eighths;
+  const int64_t row = bins_row / pooled;
   if (row >= y_shape.images) return;
   const RoiPlace place = roi_align_place(&align, &regions, (int32_t)row);
+  T *to = y + bins_row * pooled * y_shape.channels + channel;
   if (place.map < 0) {
-    store8(y + index * 8, eight_of(place.map == ROI_NAN ? nanf("") : 0.0F));
+    for (int32_t q = 0; q < pooled; ++q)
+      store8(to + (int64_t)q * y_shape.channels, eight_of(place.map == ROI_NAN ? nanf("") : 0.0F));
     return;
   }
   const Shape shape = align.maps[place.map];
+  const T *map = pyramid.maps[place.map];
   const RoiBins bins = place.bins;
-  const int32_t down = (int32_t)(bin / pooled % pooled);
-  const int32_t across = (int32_t)(bin % pooled);
-  Eight sum = eight_of(0.0F);
-  for (int32_t i = 0; i < align.sampling; ++i)
-    for (int32_t j = 0; j < align.sampling; ++j) {
-      const RoiTap tap = roi_align_tap(bins.y, bins.height, down, i, align.sampling, shape.height);
-      const RoiTap column =
-          roi_align_tap(bins.x, bins.width, across, j, align.sampling, shape.width);
-      if (tap.low < 0 || column.low < 0) continue;
-      add_sample(shape, pyramid.maps[place.map], place.image, tap, column,
-                 (int32_t)(index % eighths) * 8, &sum);
-    }
+  const int32_t down = (int32_t)(bins_row % pooled);
+  RoiTap rows[SAMPLES > 0 ? SAMPLES : 1];
 #pragma unroll
-  for (int k = 0; k < 8; ++k)
-    sum.v[k] /= (float)(align.sampling * align.sampling);
-  store8(y + index * 8, sum);
+  for (int i = 0; i < SAMPLES; ++i)
+    rows[i] = roi_align_tap(bins.y, bins.height, down, i, samples, shape.height);
+  for (int32_t q = 0; q < pooled; ++q) {
+    Eight sum = eight_of(0.0F);
+#pragma unroll
+    for (int32_t i = 0; i < samples; ++i)
+#pragma unroll
+      for (int32_t j = 0; j < samples; ++j) {
+        const RoiTap tap = SAMPLES > 0
+                               ? rows[i]
+                               : roi_align_tap(bins.y, bins.height, down, i, samples, shape.height);
+        const RoiTap column = roi_align_tap(bins.x, bins.width, q, j, samples, shape.width);
+        if (tap.low >= 0 && column.low >= 0)
+          add_sample(shape, map, place.image, tap, column, channel, &sum);
+      }
+    store8(to + (int64_t)q * y_shape.channels, mean_of(sum, samples * samples));
+  }
 }
 
 /* Backward: a block gathers a tile of a map. It lists the regions of the tile's image that reach the
@@ -232,7 +259,8 @@ __device__ inline void gather_region(const RoiAlign &align, const RoiTables &tab
       const Eight here = load8(dy + (int64_t)(p * align.pooled + q) * channels);
 #pragma unroll
       for (int k = 0; k < 8; ++k)
-        sum->v[k] += share * here.v[k];
+        sum->v[k] = sizeof(T) == sizeof(float) ? sum->v[k] + share * here.v[k]
+                                               : fmaf(share, here.v[k], sum->v[k]);
     }
 }
 
@@ -303,10 +331,15 @@ template <typename T> static Pyramid<T> pyramid_of(const RoiAlign *align, const 
 void roi_align_forward_cuda(Device *device, const RoiAlign *align, const void *const *maps,
                             const Regions *regions, Shape y_shape, void *y)
 {
-  const unsigned blocks = blocks_for(shape_elements(y_shape) / 8);
-  BY_ELEMENT(y_shape.element, T,
-             LAUNCH(device, roi_align_kernel, blocks, THREADS, *align, pyramid_of<T>(align, maps),
-                    *regions, y_shape, (T *)y));
+  const unsigned blocks = blocks_for(shape_elements(y_shape) / 8 / align->pooled);
+  if (align->sampling == 2)
+    BY_ELEMENT(y_shape.element, T,
+               LAUNCH(device, (roi_align_kernel<T, 2>), blocks, THREADS, *align,
+                      pyramid_of<T>(align, maps), *regions, y_shape, (T *)y));
+  else
+    BY_ELEMENT(y_shape.element, T,
+               LAUNCH(device, (roi_align_kernel<T, 0>), blocks, THREADS, *align,
+                      pyramid_of<T>(align, maps), *regions, y_shape, (T *)y));
 }
 
 size_t roi_align_backward_scratch_bytes_cuda(const RoiAlign *align, int32_t rows)
