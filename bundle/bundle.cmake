@@ -268,17 +268,20 @@ if(unknown)
   message(WARNING "No licence is known of\n  ${unknown}\nPut theirs into the bundle before you hand it on.")
 endif()
 
-# One folder, one archive: the largest gain is from one stream over all, with like beside like.
+# One archive that unpacks into one folder.
 needed_glibc(glibc)
 set(name quadrat-${VERSION}-linux-${PROCESSOR}-glibc${glibc})
 file(RENAME ${root} ${BUILD}/bundle-tree/${name})
 set(archive ${BUILD}/${name}.tar.xz)
+file(GLOB words ${BUILD}/quadrat-*.tar.xz) # of earlier versions
+file(REMOVE ${words})
 set(filter "")
 if(PROCESSOR MATCHES "x86_64|AMD64")
   set(filter "--x86 ") # addresses in jumps become alike: 5 % less
 endif()
 run(words env "XZ_OPT=--threads=0 ${filter}--lzma2=preset=6" tar --sort=name --owner=0 --group=0 --numeric-owner -C ${BUILD}/bundle-tree -cJf ${archive}.part ${name})
 file(RENAME ${archive}.part ${archive})
+file(REMOVE_RECURSE ${BUILD}/bundle-tree)
 file(SIZE ${archive} bytes)
 math(EXPR tenths "(${bytes} * 10 + 524288) / 1048576")
 string(REGEX REPLACE "(.)$" ".\\1" mebibytes ${tenths})
