@@ -25,12 +25,14 @@ static int64_t guess(int64_t low, int64_t low_bytes, int64_t high, int64_t high_
 Status plan_largest_batch(const Job *job, const Plan *plan, int64_t known, const PlanMemory *memory,
                           int64_t most, PlanTry *try_batch, void *context, int64_t *largest)
 {
-  const int64_t room = (int64_t)plan->room_bytes;
+  int64_t room = (int64_t)plan->room_bytes;
   int64_t low = 0, low_bytes = 0;                  /* the largest that fits */
   int64_t high = most + 1, high_bytes = INT64_MAX; /* the smallest that does not */
   int64_t next = known;
   int64_t bytes = (int64_t)plan_peak_bytes(plan, memory);
   TRY(comm_reduce_int64(job->comm, COMM_MAX, &bytes, 1));
+  /* What is free is not the same to two ranks that ask one after the other. */
+  TRY(comm_reduce_int64(job->comm, COMM_MIN, &room, 1));
   for (int tries = 0; tries < TRIES_MOST; ++tries) {
     if (tries > 0) TRY(try_one(job, plan, try_batch, context, next, &bytes));
     if (bytes <= room) {

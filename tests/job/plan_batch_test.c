@@ -70,12 +70,21 @@ static void jumps_and_refused_sizes_do_not_mislead(void **state)
   assert_int_equal(largest(&refused, INT64_C(1) << 40, 8, 4096), 20);
 }
 
+/* Ranks that see other amounts of free memory try the same batches, and take what all have. */
+static void the_rank_with_the_least_room_decides(void **state)
+{
+  Law law = {.fixed = 1000, .each = 70};
+  const int64_t more = 70 * 1000 * comm_rank(ranks_world);
+  assert_int_equal(largest(&law, 1000 + 70 * 37 + more, 8, 4096), 37);
+}
+
 int main(int argument_count, char **arguments)
 {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_largest_batch_that_fits_is_found_in_a_few_tries),
       cmocka_unit_test(a_batch_of_one_may_be_all_or_too_much),
       cmocka_unit_test(there_is_no_need_for_more_than_the_most),
+      cmocka_unit_test(the_rank_with_the_least_room_decides),
       cmocka_unit_test(jumps_and_refused_sizes_do_not_mislead),
   };
   return RANKS_RUN_TESTS(argument_count, arguments, tests);
