@@ -6,7 +6,7 @@
 
 # Sets CUDNN_PATH, NCCL_HOME, PATH and LD_LIBRARY_PATH, where the user has not, to what the toolkit or wheels hold.
 find_libraries() {
-  local folder folders=() libraries=()
+  local folder folders=() chosen=() libraries=()
   mapfile -t folders < <(
     printf '%s\n' "${CUDNN_PATH:-}" "${NCCL_HOME:-}" "${CUDA_HOME:-}" "${CUDA_PATH:-}" /usr/local/cuda
     "$python" -c 'import os, site, sys
@@ -28,8 +28,11 @@ for folder in dict.fromkeys(folders):
     [[ -d $folder/lib ]] && libraries+=("$folder/lib")
   done
   export PEER_LIBRARY_PATH=${LD_LIBRARY_PATH:-} # PyTorch knows where its own are
-  # cuDNN opens nvrtc and others by name when it compiles.
-  LD_LIBRARY_PATH=$(IFS=:; echo "${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}${libraries[*]}")
+  # What was built against comes first; cuDNN opens nvrtc and others by name when it compiles.
+  for folder in "${CUDNN_PATH:-}" "${NCCL_HOME:-}"; do
+    [[ -n $folder && $folder != /usr ]] && chosen+=("$folder/lib64" "$folder/lib")
+  done
+  LD_LIBRARY_PATH=$(IFS=:; echo "${chosen[*]:+${chosen[*]}:}${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}${libraries[*]}")
   export PATH LD_LIBRARY_PATH
 }
 
@@ -229,8 +232,9 @@ stage_sanitizer() {
     skip sanitizer compute-sanitizer "compute-sanitizer cannot be used on this machine: Device not supported"
     return
   fi
-  for tool in memcheck racecheck synccheck initcheck; do
-    for name in $(op_tests); do
+  # Those that spend most of their time in cuDNN come last.
+  for name in $(op_tests | grep -v conv; op_tests | grep conv); do
+    for tool in memcheck racecheck synccheck initcheck; do
       # shellcheck disable=SC2086 # options may be several words
       run_test sanitizer "$tool.$name" 120 "$sanitizer" --tool "$tool" --error-exitcode 99 --print-limit 10 \
         ${SANITIZER_OPTIONS:-} "$build/$name"
