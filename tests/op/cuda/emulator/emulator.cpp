@@ -31,6 +31,7 @@ ucontext_t scheduler;
 const std::function<void()> *running_kernel;
 double shuffled[threads_most];
 bool in_fibre;
+unsigned blocks_run;
 int kernels_until_fault = -1;
 cudaError_t health = cudaSuccess;
 
@@ -93,6 +94,13 @@ void check(unsigned threads)
     if (fibres[i].at != fibres[i / warp * warp].at) give_up("a warp parted before a shuffle");
 }
 
+/* Every other block runs from its last thread to its first, so that what hangs on the threads' order
+ * between two barriers shows. */
+unsigned at_turn(unsigned turn, unsigned threads)
+{
+  return blocks_run % 2 == 0 ? turn : threads - 1 - turn;
+}
+
 /* Without barriers threads may simply run one after the other. */
 void run_plainly(unsigned threads)
 {
@@ -107,24 +115,28 @@ void run_plainly(unsigned threads)
 void run_block(unsigned threads)
 {
   in_fibre = true;
+  ++blocks_run;
   start(0);
   resume(0);
   if (fibres[0].at == At::end) {
     run_plainly(threads);
     return;
   }
-  for (unsigned i = 1; i < threads; ++i) {
+  for (unsigned turn = 0; turn < threads; ++turn) {
+    const unsigned i = at_turn(turn, threads);
+    if (i == 0) continue;
     start(i);
     resume(i);
   }
   check(threads);
   for (bool alive = true; alive;) {
     alive = false;
-    for (unsigned i = 0; i < threads; ++i)
-      if (fibres[i].at != At::end) {
-        resume(i);
-        alive = alive || fibres[i].at != At::end;
-      }
+    for (unsigned turn = 0; turn < threads; ++turn) {
+      const unsigned i = at_turn(turn, threads);
+      if (fibres[i].at == At::end) continue;
+      resume(i);
+      alive = alive || fibres[i].at != At::end;
+    }
     check(threads);
   }
 }
