@@ -360,7 +360,11 @@ Status sum_watch_check(SumWatch *w)
 Status sum_watch_fail(SumWatch *w, Status status)
 {
   (void)pthread_mutex_lock(&w->lock);
-  if (w->found == FOUND_NOTHING) find(w, w->call, w->issued + 1, status_message());
+  SumPlace place = w->call;
+  look_at_progress(w, clock_seconds());
+  const bool waits = look_at_oldest(w, &place); /* then NCCL more likely speaks of that one */
+  if (w->found == FOUND_NOTHING)
+    find(w, place, waits ? w->ended + 1 : w->issued + 1, status_message());
   (void)pthread_cond_broadcast(&w->changed);
   while (w->found != FOUND_AND_DESCRIBED)
     (void)pthread_cond_wait(&w->changed, &w->lock);

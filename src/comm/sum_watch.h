@@ -47,6 +47,7 @@ void sum_watch_replayed(SumWatch *watch);
 
 /* STATUS_COMM with its sentence once something was found. Cheap. */
 Status sum_watch_check(SumWatch *watch);
-/* A failure that the host met in the call that it left last: status with its sentence in the words of
- * the watch. Waits for the other ranks' words, 3 s at most. */
+/* A failure that the host met in the call that it left last, of the oldest sum under way or of that
+ * call: status with its sentence in the words of the watch. Waits for the other ranks' words, 3 s at
+ * most. */
 Status sum_watch_fail(SumWatch *watch, Status status);
