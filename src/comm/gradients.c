@@ -44,8 +44,8 @@ static void drop_nccl(Gradients *gradients)
   gradients->nccl = NULL;
 }
 
-/* Asked by the device while the host waits for it. Ends NCCL's kernels, else the streams never would.
- */
+/* Asked by the device while the host waits for it. Ends NCCL's kernels, else the streams never
+ * would. */
 static Status ask_watch(void *context)
 {
   Gradients *gradients = context;

@@ -24,8 +24,8 @@ typedef struct Nccl Nccl;
 
 /* Calls are made by one thread at a time; ended and check by any thread until close. */
 typedef struct NcclDriver {
-  /* Local. NULL, or one sentence that says why this machine's NCCL cannot be used; then only version
-   * may be called besides. */
+  /* Local. NULL, or one sentence that says why this machine's NCCL cannot be used; then only
+   * version may be called besides. */
   const char *(*why_not)(void);
   /* "NCCL 2.28.9"; alive as long as the process. NULL if it cannot be used. */
   const char *(*version)(void);

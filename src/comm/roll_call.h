@@ -34,6 +34,6 @@ void roll_call_say(RollCall *roll, const RollWord *word);
 const RollWord *roll_call_word(const RollCall *roll, int rank);
 bool roll_call_is_complete(const RollCall *roll);
 
-/* Local. Who keeps the others from sum number waited, "; rank 2 on n8 has not come to it: …", few of
- * them by name. waited is 0 where no sum is waited for: only who is silent. */
+/* Local. Who keeps the others from sum number waited, "; rank 2 on n8 has not come to it: …", few
+ * of them by name. waited is 0 where no sum is waited for: only who is silent. */
 void roll_call_describe(const RollCall *roll, int64_t waited, char *text, size_t bytes);

@@ -3,13 +3,13 @@
 #include "comm/comm.h"
 #include "nccl_driver.h"
 
-/* Private to comm: the watchdog of sums by NCCL. A thread looks 20 times a second, by reading memory
- * and without a call of CUDA, whether the oldest sum under way has been so for longer than the
- * deadline, whether NCCL reports a failure, and whether the host has come back from NCCL; so it does
- * not matter what the host does meanwhile. When it finds something it asks all ranks where they are,
- * and puts rank, step, sum and who is missing into one sentence. The host then has 10 s (no more than
- * the deadline) to come for it (sum_watch_check) and to close; else the thread prints the sentence
- * and ends the job itself, with the exit code of STATUS_COMM.
+/* Private to comm: the watchdog of sums by NCCL. A thread looks 20 times a second, by reading
+ * memory and without a call of CUDA, whether the oldest sum under way has been so for longer than
+ * the deadline, whether NCCL reports a failure, and whether the host has come back from NCCL; so it
+ * does not matter what the host does meanwhile. When it finds something it asks all ranks where
+ * they are, and puts rank, step, sum and who is missing into one sentence. The host then has 10 s
+ * (no more than the deadline) to come for it (sum_watch_check) and to close; else the thread prints
+ * the sentence and ends the job itself, with the exit code of STATUS_COMM.
  *
  * The time of a sum counts from when it was issued, or the one before it ended, whichever is later:
  * a host that runs ahead of its GPU costs nothing. */
@@ -48,6 +48,6 @@ void sum_watch_replayed(SumWatch *watch);
 /* STATUS_COMM with its sentence once something was found. Cheap. */
 Status sum_watch_check(SumWatch *watch);
 /* A failure that the host met in the call that it left last, of the oldest sum under way or of that
- * call: status with its sentence in the words of the watch. Waits for the other ranks' words, 3 s at
- * most. */
+ * call: status with its sentence in the words of the watch. Waits for the other ranks' words, 3 s
+ * at most. */
 Status sum_watch_fail(SumWatch *watch, Status status);

@@ -6,8 +6,8 @@
 #include "device/recording.h"
 #include "support/ranks.h"
 
-/* The plug-in's own use of NCCL and the watchdog over it, on the emulated GPU with an NCCL over shared
- * memory (tests/op/cuda/emulator/nccl.h), which can be told to fail. */
+/* The plug-in's own use of NCCL and the watchdog over it, on the emulated GPU with an NCCL over
+ * shared memory (tests/op/cuda/emulator/nccl.h), which can be told to fail. */
 
 enum { COUNT = 40000, BUCKET = 15000 }; /* a bucket is more than a piece of the emulated NCCL's */
 
@@ -181,8 +181,8 @@ static void a_sum_that_hangs_is_named_on_all_ranks(void **state)
   close_trial(t);
 }
 
-/* One rank is told, by its watchdog or when it issues the next sum; the others see that nothing comes.
- */
+/* One rank is told, by its watchdog or when it issues the next sum; the others see that nothing
+ * comes. */
 static void a_failure_in_the_background_is_named_where_it_is_found(void **state)
 {
   static const char *const here[] = {
@@ -261,7 +261,8 @@ static Status play(const Trial *t, Recording *recording, int64_t step)
   return device_synchronize(t->device);
 }
 
-/* In the recording are sums 5 to 8 of the first play, 9 to 12 of the second, 13 to 16 of the third. */
+/* In the recording are sums 5 to 8 of the first play, 9 to 12 of the second, 13 to 16 of the third.
+ */
 static void run_recorded(const char *fault, Status expected, const char *const *words)
 {
   Recording *recording;

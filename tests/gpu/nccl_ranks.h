@@ -9,10 +9,11 @@ typedef struct RankEnd {
   char output[RANK_OUTPUT_BYTES]; /* of stderr */
 } RankEnd;
 
-/* Starts rank_count processes of this program, "PROGRAM rank RANK RANK_COUNT FOLDER TRIAL", and waits
- * for their ends; after deadline_s all that are left are killed. Returns whether all left in time. */
+/* Starts rank_count processes of this program, "PROGRAM rank RANK RANK_COUNT FOLDER TRIAL", and
+ * waits for their ends; after deadline_s all that are left are killed. Returns whether all left in
+ * time. */
 int ranks_run(int rank_count, const char *trial, double deadline_s, RankEnd *ends);
 
-/* What such a process does: sums over all ranks, checked, in the way that trial names. Returns its exit
- * code. */
+/* What such a process does: sums over all ranks, checked, in the way that trial names. Returns its
+ * exit code. */
 int rank_main(int rank, int rank_count, const char *folder, const char *trial);

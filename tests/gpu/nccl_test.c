@@ -5,8 +5,8 @@
 #include "support/backends.h"
 
 /* NCCL with one rank: every call of the driver, and that sums wait for the compute stream's work
- * and its later work for them. Then gradients and their watchdog with two and four ranks on one GPU,
- * as processes of their own, which are killed after a deadline. */
+ * and its later work for them. Then gradients and their watchdog with two and four ranks on one
+ * GPU, as processes of their own, which are killed after a deadline. */
 enum { COUNT = 1 << 20 };
 
 static const double deadline_s = 150;

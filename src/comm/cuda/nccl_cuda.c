@@ -13,7 +13,8 @@
 
 /* Sums of gradients by NCCL, on their own stream of the highest priority. The communicator is
  * non-blocking: every call may answer "in progress", and is then polled against a deadline, because
- * NCCL knows none. Whether a sum ends on the device is watched by whoever opened the communicator. */
+ * NCCL knows none. Whether a sum ends on the device is watched by whoever opened the communicator.
+ */
 struct Nccl {
   const NcclLibrary *library;
   CudaDevice *device;

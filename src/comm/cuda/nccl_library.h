@@ -17,6 +17,6 @@ typedef struct NcclLibrary {
   __typeof__(&ncclCommAbort) comm_abort;
 } NcclLibrary;
 
-/* NULL where there is none; why (may be NULL) is then one sentence. Both live as long as the process.
- */
+/* NULL where there is none; why (may be NULL) is then one sentence. Both live as long as the
+ * process. */
 const NcclLibrary *nccl_library(const char **why);

@@ -4,8 +4,8 @@
 #include <stdint.h>
 
 /* Private to the plug-in's NCCL. Adds one to a counter in pinned host memory in the order of the
- * stream, so that any thread of the host sees how far it is without asking CUDA, in a replayed graph
- * as well. */
+ * stream, so that any thread of the host sees how far it is without asking CUDA, in a replayed
+ * graph as well. */
 #ifdef __cplusplus
 extern "C" {
 #endif

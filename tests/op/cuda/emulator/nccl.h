@@ -1,7 +1,8 @@
 #pragma once
 
 /* As much of NCCL as the plug-in uses, between processes of one machine over shared memory
- * (emulated_nccl.cpp). A sum is added in the order of the ranks, and runs in the order of its stream.
+ * (emulated_nccl.cpp). A sum is added in the order of the ranks, and runs in the order of its
+ * stream.
  *
  * EMULATED_NCCL_FAULT=FAULT[:NUMBER][@RANK] in the environment breaks one rank, or all:
  *   missing  there is no NCCL on this machine
