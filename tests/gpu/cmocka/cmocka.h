@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 struct CMUnitTest {
   const char *name;
@@ -63,6 +64,8 @@ static inline int cmocka_run(const struct CMUnitTest *tests, size_t count)
     const intmax_t cmocka_b = (intmax_t)(b);                                                       \
     if (cmocka_a != cmocka_b) fail_msg("%s is %jd, not %jd", #a, cmocka_a, cmocka_b);              \
   } while (0)
+#define assert_string_equal(a, b)                                                                  \
+  (strcmp((a), (b)) == 0 ? (void)0 : fail_msg("“%s”, expected “%s”", (a), (b)))
 #define assert_memory_equal(a, b, bytes) assert_true(memcmp((a), (b), (bytes)) == 0)
 #define assert_memory_not_equal(a, b, bytes) assert_true(memcmp((a), (b), (bytes)) != 0)
 #define assert_in_range(value, least, most)                                                        \
