@@ -317,7 +317,8 @@ static Status note_batch(const RasterPlan *p, const RasterCopy *copy, OpWorkList
   TileBatch batch = {0};
   Status status = allocate_batch(p->task, copy->device, &copy->calls, &batch);
   op_work_clear(list);
-  if (status == STATUS_OK) status = copy->calls.compute(copy->calls.context, &batch);
+  if (status == STATUS_OK) status = copy->calls.begin(copy->calls.context, &batch);
+  if (status == STATUS_OK) status = copy->calls.end(copy->calls.context, &batch);
   if (status == STATUS_OK) status = op_work_status(list);
   close_batch(copy, &batch);
   return status;
