@@ -72,6 +72,8 @@ nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
 
 # Each test chooses its engines anew; the benchmark may remember them.
 export QUADRAT_CACHE=
+# Without it a test that sees no GPU would pass.
+export QUADRAT_TESTS_WANT_GPU=1
 start_results
 if [[ $built == no ]]; then
   next_row

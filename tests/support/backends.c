@@ -9,10 +9,19 @@
 
 enum { BACKENDS_MOST = 3, DEVICE_PIECES_MOST = 128 };
 
+/* QUADRAT_TESTS_WANT_GPU: a GPU that is not seen fails the test, which would pass without having tried it. */
+static void expect_wanted_gpu(void)
+{
+  const char *why = NULL;
+  if (getenv("QUADRAT_TESTS_WANT_GPU") != NULL && device_gpu_count(&why) == 0)
+    fail_msg("no GPU is seen: %s", why);
+}
+
 static const TestBackend *backends(int *count)
 {
   static TestBackend list[BACKENDS_MOST];
   static int found;
+  expect_wanted_gpu();
   if (found == 0) {
     Device *host = NULL;
     CHECK_OK(device_open(-1, &host));

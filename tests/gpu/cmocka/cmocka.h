@@ -13,7 +13,8 @@ struct CMUnitTest {
   void (*run)(void **state);
 };
 
-static jmp_buf cmocka_failed;
+/* One for all files of a program: checks fail in tests/support, too. */
+__attribute__((weak)) jmp_buf cmocka_failed;
 
 __attribute__((format(printf, 3, 4))) static inline _Noreturn void
 cmocka_fail(const char *file, int line, const char *format, ...)
@@ -24,6 +25,7 @@ cmocka_fail(const char *file, int line, const char *format, ...)
   vprintf(format, arguments);
   printf("\n");
   va_end(arguments);
+  (void)fflush(stdout);
   longjmp(cmocka_failed, 1);
 }
 
