@@ -87,6 +87,29 @@ void *bench_uploaded(Device *device, const void *from, size_t bytes)
   return memory;
 }
 
+static Status issue(void *work)
+{
+  const BenchWork *w = work;
+  w->iterate(w->context);
+  return STATUS_OK;
+}
+
+void bench_record(BenchWork *work)
+{
+  if (device_kind(work->device) == DEVICE_CPU) return;
+  bench_check(device_synchronize(work->device));
+  bench_check(recording_make(work->device, issue, work, &work->recording));
+}
+
+static void iterate(const BenchWork *work)
+{
+  if (work->prepare != NULL) work->prepare(work->context);
+  if (work->recording != NULL)
+    recording_play(work->recording);
+  else
+    work->iterate(work->context);
+}
+
 double bench_round(BenchWork work, double seconds)
 {
   const int at_once = device_kind(work.device) == DEVICE_CUDA ? ISSUED_AT_ONCE : 1;
@@ -95,7 +118,7 @@ double bench_round(BenchWork work, double seconds)
   double now = start;
   while (now - start < seconds) {
     for (int i = 0; i < at_once; ++i)
-      work.iterate(work.context);
+      iterate(&work);
     bench_check(device_synchronize(work.device));
     count += at_once;
     now = clock_seconds();
@@ -150,7 +173,7 @@ double bench_stream_seconds(BenchWork work)
     const double alone = barrier_seconds(&barrier);
     const double start = clock_seconds();
     issue_barrier(&barrier);
-    work.iterate(work.context);
+    iterate(&work);
     bench_check(device_synchronize(work.device));
     least = fmin(least, clock_seconds() - start - alone);
   }

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "device/recording.h"
 #include "op/backend.h"
 
 /* What our side's programs share. Each prints one line of JSON that says what it will time, then for
@@ -28,12 +29,18 @@ void bench_upload(Device *device, void *to, const void *from, size_t bytes); /* 
 void bench_download(Device *device, void *to, const void *from, size_t bytes);
 void *bench_uploaded(Device *device, const void *from, size_t bytes);
 
-/* What is timed: work issues one iteration and does not wait. */
+/* What is timed: an iteration is issued and not waited for. */
 typedef struct BenchWork {
   Device *device;
   void (*iterate)(void *context);
   void *context;
+  void (*prepare)(
+      void *context);   /* before each iteration, what a recording leaves out; may be NULL */
+  Recording *recording; /* of an iteration; NULL: issued op by op */
 } BenchWork;
+
+/* From here on iterations are played, as train does; on a CPU nothing changes. After the first. */
+void bench_record(BenchWork *work);
 
 /* Seconds of an iteration, over about the wanted time. On a GPU eight at a time are issued before the
  * host waits, as a training or a map does. */

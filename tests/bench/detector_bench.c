@@ -233,12 +233,19 @@ static void iterate(void *context)
   detector_propose(b->detector);
   detector_sample(b->detector);
   bench_check(detector_learn(b->detector, NULL, NULL));
-  optimizer_step(b->optimizer, b->step++);
+  optimizer_apply(b->optimizer);
+}
+
+/* What changes from step to step. */
+static void prepare(void *context)
+{
+  Bench *b = context;
+  if (b->optimizer != NULL) optimizer_set_step(b->optimizer, b->step++);
 }
 
 static BenchWork work_of(Bench *b)
 {
-  return (BenchWork){b->device, iterate, b};
+  return (BenchWork){.device = b->device, .iterate = iterate, .context = b, .prepare = prepare};
 }
 
 static int best_batch(Bench *b)
@@ -353,6 +360,8 @@ int main(int count, char **arguments)
   open_detector(&bench, batch, training);
   (void)bench_round(work_of(&bench), 1.0);
   print_counts(&bench);
-  bench_serve(work_of(&bench), bench.arguments.seconds);
+  BenchWork work = work_of(&bench);
+  if (training) bench_record(&work);
+  bench_serve(work, bench.arguments.seconds);
   return 0;
 }

@@ -61,6 +61,7 @@ int main(int count, char **arguments)
   bench_check(device_open(-1, &device));
   open_peak(&peak, bench_element(bench_text(count, arguments, "precision", "f32")));
   (void)printf("{\"ready\": true, \"batch\": 1, \"flop\": %.9g}\n", 2.0 * SIDE * SIDE * SIDE);
-  bench_serve((BenchWork){device, multiply, &peak}, bench_real(count, arguments, "seconds", 1.5));
+  bench_serve((BenchWork){.device = device, .iterate = multiply, .context = &peak},
+              bench_real(count, arguments, "seconds", 1.5));
   return 0;
 }

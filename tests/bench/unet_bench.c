@@ -142,7 +142,7 @@ static void train(Bench *b)
                                          network_output_gradient(b->network, 0));
   optimizer_clear_gradients(b->optimizer);
   bench_check(network_backward(b->network, NULL, NULL));
-  optimizer_step(b->optimizer, b->step++);
+  optimizer_apply(b->optimizer);
 }
 
 static void iterate(void *context)
@@ -154,9 +154,16 @@ static void iterate(void *context)
     infer(b);
 }
 
+/* What changes from step to step. */
+static void prepare(void *context)
+{
+  Bench *b = context;
+  if (b->optimizer != NULL) optimizer_set_step(b->optimizer, b->step++);
+}
+
 static BenchWork work_of(Bench *b)
 {
-  return (BenchWork){b->device, iterate, b};
+  return (BenchWork){.device = b->device, .iterate = iterate, .context = b, .prepare = prepare};
 }
 
 /* Products and sums of the convolutions of one image, counted as if all were done directly, so that
@@ -287,7 +294,8 @@ static void serve_peak(Bench *b)
   const double side = b->arguments.size;
   open_product(b, &product);
   (void)printf("{\"ready\": true, \"batch\": 1, \"flop\": %.9g}\n", 2 * side * side * side);
-  bench_serve((BenchWork){b->device, multiply, &product}, b->arguments.seconds);
+  bench_serve((BenchWork){.device = b->device, .iterate = multiply, .context = &product},
+              b->arguments.seconds);
 }
 
 int main(int count, char **arguments)
@@ -307,6 +315,8 @@ int main(int count, char **arguments)
   open_bench(&bench);
   (void)printf("{\"ready\": true, \"batch\": %d, \"flop\": %.9g}\n", bench.batch,
                bench.batch * flop_of_image(bench.graph, bench.arguments.size));
-  bench_serve(work_of(&bench), bench.arguments.seconds);
+  BenchWork work = work_of(&bench);
+  if (bench.optimizer != NULL) bench_record(&work);
+  bench_serve(work, bench.arguments.seconds);
   return 0;
 }
