@@ -213,7 +213,7 @@ OMPI_MCA_ess_singleton_isolated=1
 # Job files, scripts, words.
 file(GLOB words ${SOURCE}/jobs/*.ini)
 file(COPY ${words} ${SOURCE}/jobs/first_run.sh DESTINATION ${root}/jobs)
-file(COPY ${SOURCE}/slurm ${SOURCE}/bundle/README.md ${SOURCE}/LICENSE DESTINATION ${root})
+file(COPY ${SOURCE}/slurm ${SOURCE}/jobs/bundle/README.md ${SOURCE}/LICENSE DESTINATION ${root})
 file(COPY_FILE ${SOURCE}/README.md ${root}/MANUAL.md)
 
 # Licences: those of the packages that the copied files are of.
