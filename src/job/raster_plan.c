@@ -1,20 +1,20 @@
 #include "raster_plan.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
 #include "compute.h"
+#include "geo/raster_blocks.h"
 #include "op/op_work.h"
 
 enum { MEASURED_BATCHES = 4, BATCH_MOST = 4096 };
 
 /* Measured: what a run touches of its libraries, and its writer takes, besides what is open when it
- * begins; and what a reader's handle and thread take, with some blocks that GDAL has at hand. */
-enum { RUN_BYTES = 6 << 20, READER_BYTES = 1 << 20, READER_BLOCKS = 4 };
+ * begins; and what a reader's handle and thread take. */
+enum { RUN_BYTES = 6 << 20, READER_BYTES = 1 << 20 };
 
 static const double measured_s_most = 60;
 
@@ -35,53 +35,14 @@ void raster_plan_print_tiles(const RasterPlan *p)
              tiles->unit_count, (int)tiles->batch_size, p->plan.options.ranks);
 }
 
-/* Of one block, with all of its bands. */
-static int64_t block_bytes(const RasterPlan *p)
+/* Blocks that readers share, and what each takes for itself. */
+static void count_reading(const RasterPlan *p, size_t *kept, size_t *of_readers)
 {
-  return raster_block_bytes(p->raster, (Window){p->task->output.x_px, p->task->output.y_px, 1, 1});
-}
-
-/* Blocks of so many pixels that tiles touch along an axis, all tiles taken together. */
-static double touched(const TilePlan *tiles, bool across, int64_t output_px, int32_t block_px)
-{
-  const int64_t count = across ? tiles->columns.count : tiles->rows.count;
-  const int64_t step = across ? 1 : tiles->columns.count;
-  const int64_t tile_px = across ? tiles->columns.tile_px : tiles->rows.tile_px;
-  double blocks = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    const Window tile = tile_plan_tile(tiles, i * step);
-    const int64_t start_px = across ? tile.x_px : tile.y_px;
-    const int64_t first_px = start_px < 0 ? 0 : start_px;
-    const int64_t end_px = start_px + tile_px > output_px ? output_px : start_px + tile_px;
-    if (end_px > first_px) blocks += (double)((end_px - 1) / block_px - first_px / block_px + 1);
-  }
-  return blocks;
-}
-
-/* Each reader has the raster open for itself, and keeps its own copies of the blocks that it met. As
- * many tiles as touch a block, so many chances has one of the readers, of all ranks, to be the one
- * that meets it. */
-static size_t cache_bytes(const RasterPlan *p)
-{
-  int32_t width_px, height_px;
+  size_t of_thread;
   const RasterTask *task = p->task;
-  raster_block_size(p->raster, &width_px, &height_px);
-  const int64_t end_x_px = task->output.x_px + task->output.width_px;
-  const int64_t end_y_px = task->output.y_px + task->output.height_px;
-  const double bytes = (double)raster_block_bytes(p->raster, task->output);
-  const double blocks = bytes / (double)block_bytes(p);
-  const double per_block = touched(&task->tiles, true, end_x_px, width_px) *
-                           touched(&task->tiles, false, end_y_px, height_px) / blocks;
-  const double readers = task->reader_threads;
-  const double share = 1 / (readers * (double)p->plan.options.ranks);
-  const double met = share < 1 ? 1 - pow(1 - share, per_block) : 1;
-  const double all = readers * bytes * met;
-  return all < RASTER_CACHE_BYTES ? (size_t)all : RASTER_CACHE_BYTES;
-}
-
-static size_t reading_bytes(const RasterPlan *p)
-{
-  return (size_t)(p->task->reader_threads * (READER_BYTES + READER_BLOCKS * block_bytes(p)));
+  raster_blocks_bytes(p->raster, task->band_count, task->reader_threads, RASTER_BLOCKS_BYTES,
+                      task->output, kept, &of_thread);
+  *of_readers = (size_t)task->reader_threads * (READER_BYTES + of_thread);
 }
 
 /* Weights are loaded before the first tile takes its memory: the larger of both counts. */
@@ -109,10 +70,10 @@ static void count(void *context)
   if (p->tables_bytes == 0) p->tables_bytes = resident > known ? resident - known : 1;
   look->memory->host[PLAN_PROGRAM] = p->plan.program_bytes;
   look->memory->host[PLAN_TABLES] = p->tables_bytes;
-  look->memory->host[PLAN_CACHE] = cache_bytes(p);
+  size_t of_readers;
+  count_reading(p, &look->memory->host[PLAN_CACHE], &of_readers);
   plan_count(&p->plan, look->device, look->memory);
-  look->memory->host[PLAN_BATCHES] +=
-      p->tool->pack_bytes(p->context) + reading_bytes(p) + RUN_BYTES;
+  look->memory->host[PLAN_BATCHES] += p->tool->pack_bytes(p->context) + of_readers + RUN_BYTES;
   add_loading(p, look->memory);
 }
 

@@ -36,6 +36,8 @@ enum { RESUME_AUTO, RESUME_NO };
 
 /* GDAL's block cache of a rank, whatever the raster's size. */
 enum { RASTER_CACHE_BYTES = 64 << 20 };
+/* Decoded blocks that a rank's readers share (geo/raster_blocks.h). */
+enum { RASTER_BLOCKS_BYTES = 64 << 20 };
 
 /* What a model says of the rasters it reads. */
 typedef struct RasterContract {

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/interrupt.h"
 #include "base/memory.h"
-#include "geo/raster.h"
+#include "geo/raster_blocks.h"
 
 typedef enum SlotState { SLOT_FREE, SLOT_READING, SLOT_READY, SLOT_COMPUTING, SLOT_DONE } SlotState;
 
@@ -24,6 +24,7 @@ typedef struct Pipeline {
   const TileCalls *calls;
   Work *work;
   ShardWriter *writer;
+  RasterBlocks *blocks; /* the readers' */
 
   pthread_mutex_t asking; /* one reader at a time asks for units: first_unit, end_unit */
   int64_t first_unit;
@@ -109,8 +110,8 @@ static Status read_unit(Pipeline *pipeline, Raster *raster, TileBatch *batch)
   tile_plan_unit(&task->tiles, batch->unit, &first, &end);
   for (int64_t tile = first; tile < end; ++tile) {
     const size_t at = (size_t)(tile - first) * tile_px;
-    TRY(raster_read(raster, tile_plan_tile(&task->tiles, tile), task->bands, task->band_count,
-                    (char *)batch->pixels + at * pixel_size, batch->valid + at));
+    TRY(raster_blocks_read(pipeline->blocks, raster, tile_plan_tile(&task->tiles, tile),
+                           (char *)batch->pixels + at * pixel_size, batch->valid + at));
   }
   /* A short batch is filled up with nothing, not with what the slot held before. */
   const size_t used = (size_t)(end - first) * tile_px;
@@ -349,12 +350,25 @@ static void release(Pipeline *pipeline)
   }
 }
 
+static Status open_blocks(Pipeline *pipeline)
+{
+  Raster *raster;
+  const RasterTask *task = pipeline->task;
+  TRY(raster_open(task->raster_path, &raster));
+  const Status status =
+      raster_blocks_open(raster, task->bands, task->band_count, task->reader_threads,
+                         RASTER_BLOCKS_BYTES, &pipeline->blocks);
+  raster_close(raster);
+  return status;
+}
+
 Status tile_pipeline_run(const RasterTask *task, Device *device, const TileCalls *calls, Work *work,
                          ShardWriter *writer, Progress *progress)
 {
   Pipeline pipeline = {
       .task = task, .device = device, .calls = calls, .work = work, .writer = writer};
   Status status = allocate(&pipeline);
+  if (status == STATUS_OK) status = open_blocks(&pipeline);
   if (status == STATUS_OK) {
     (void)pthread_mutex_init(&pipeline.asking, NULL);
     (void)pthread_mutex_init(&pipeline.lock, NULL);
@@ -365,6 +379,7 @@ Status tile_pipeline_run(const RasterTask *task, Device *device, const TileCalls
     (void)pthread_mutex_destroy(&pipeline.asking);
   } else
     work_cancel(work);
+  raster_blocks_close(pipeline.blocks);
   release(&pipeline);
   return status;
 }
