@@ -273,8 +273,10 @@ needed_glibc(glibc)
 set(name quadrat-${VERSION}-linux-${PROCESSOR}-glibc${glibc})
 file(RENAME ${root} ${BUILD}/bundle-tree/${name})
 set(archive ${BUILD}/${name}.tar.xz)
-file(GLOB words ${BUILD}/quadrat-*.tar.xz) # of earlier versions
-file(REMOVE ${words})
+file(GLOB earlier ${BUILD}/quadrat-*.tar.xz)
+if(earlier)
+  file(REMOVE ${earlier})
+endif()
 set(filter "")
 if(PROCESSOR MATCHES "x86_64|AMD64")
   set(filter "--x86 ") # addresses in jumps become alike: 5 % less
