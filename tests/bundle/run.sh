@@ -80,7 +80,9 @@ in_root "${two_ranks[@]}" "$inside/bin/quadrat" doctor --device=cpu --disk_size=
 echo "-- on a machine that has the libraries"
 env OMP_NUM_THREADS=1 LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu LD_DEBUG=libs "$bundle/bin/quadrat" doctor --device=cpu --disk_size=0 \
   2>"$scratch/loaded" >/dev/null || fail "the program fails on this machine"
+# NVIDIA's libraries are the site's.
 strangers=$(sed -n 's/.*calling init: //p' "$scratch/loaded" | grep -v -F "$bundle/" |
-  grep -v -E '/(ld-linux[^/]*|libc|libm|libmvec|libdl|libpthread|librt|libresolv|libutil|libanl)\.so\.[0-9]+$' || true)
+  grep -v -E '/(ld-linux[^/]*|libc|libm|libmvec|libdl|libpthread|librt|libresolv|libutil|libanl)\.so\.[0-9]+$' |
+  grep -v -E '/lib(cuda|cudart|cudnn[^/]*|nccl|cublas[^/]*|nvrtc[^/]*|nvJitLink)\.so\.[0-9]+$' || true)
 [[ -z $strangers ]] || fail "taken from the machine: $strangers"
 echo "the bundle is as promised"
