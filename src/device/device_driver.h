@@ -18,8 +18,7 @@
 typedef enum DeviceStream {
   STREAM_COMPUTE,
   STREAM_IN, /* copies only, as is the next */
-  STREAM_OUT,
-  DEVICE_STREAMS
+  STREAM_OUT
 } DeviceStream;
 
 typedef struct DeviceDriver {
