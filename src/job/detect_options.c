@@ -25,7 +25,7 @@ static const Option options[] = {
      "GDAL's name of the output's format, where the ending does not tell: GPKG, MapInfo File …"},
     {"result", OPTION_TEXT, FIELD(result), "", NULL, 0, 0, NULL,
      "The HDF5 file (.h5) with the same objects: boxes, scores, classes, masks as runs, with plan, "
-     "options, origin, counters and coverage. Empty: the output's name with .h5. none: not "
+     "options, origin, counters and coverage. Empty: the output's name with .result.h5. none: not "
      "written."},
     {"quicklook", OPTION_TEXT, FIELD(quicklook), "", NULL, 0, 0, NULL,
      "Also writes a picture (.png) of the objects' outlines over the image."},
@@ -125,10 +125,10 @@ Status detect_result_path(const DetectOptions *given, Arena *arena, const char *
   }
   const char *dot = strrchr(path_file_name(given->output), '.');
   const size_t stem = dot == NULL ? strlen(given->output) : (size_t)(dot - given->output);
-  const size_t bytes = stem + sizeof ".h5";
+  const size_t bytes = stem + sizeof ".result.h5";
   void *text;
   TRY(arena_allocate(arena, bytes, &text));
-  (void)snprintf(text, bytes, "%.*s.h5", (int)stem, given->output);
+  (void)snprintf(text, bytes, "%.*s.result.h5", (int)stem, given->output);
   *path = text;
   return STATUS_OK;
 }

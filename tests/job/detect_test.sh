@@ -177,7 +177,9 @@ grep -q "has no georeference; so will the outputs" nowhere.log || fail "nowhere:
 echo "pieces=4 slow=20" >slow.txt
 slow=(--raster=../shapes.tif --model=../slow.txt --device=cpu --precision=float32 --batch_size=1 --checkpoint_every=0 --output=o.gpkg)
 mkdir uncut new
+echo chips >uncut/o.h5 # of the same name: a chip set that was exported before
 (cd uncut && "$oracle" "${slow[@]}" >out.txt 2>&1) || fail "uncut: $(tail -n 1 uncut/out.txt)"
+[ "$(cat uncut/o.h5)" = chips ] || fail "the result took the place of another file"
 for signal in TERM KILL; do
   cd new || exit 1
   "$oracle" "${slow[@]}" >../out.txt 2>&1 &
@@ -195,8 +197,8 @@ for signal in TERM KILL; do
   ranks 2 "${slow[@]}" >../out.txt 2>&1 || fail "resumed: $(tail -n 1 ../out.txt)"
   grep -q 'shard_0_0_1.h5 is gone or damaged' ../out.txt || fail "the damaged shard was not seen: $(cat ../out.txt)"
   cd ..
-  for made in o.gpkg o.h5; do cmp -s uncut/$made new/$made || fail "$made differs after SIG$signal"; done
-  [ "$(ls -A new | tr '\n' ' ')" = "o.gpkg o.h5 " ] || fail "left over: $(ls -A new | tr '\n' ' ')"
+  for made in o.gpkg o.result.h5; do cmp -s uncut/$made new/$made || fail "$made differs after SIG$signal"; done
+  [ "$(ls -A new | tr '\n' ' ')" = "o.gpkg o.result.h5 " ] || fail "left over: $(ls -A new | tr '\n' ' ')"
   rm -rf new/o* new/.o*
 done
 
